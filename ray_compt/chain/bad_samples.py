@@ -1,0 +1,41 @@
+"""The samples of a stage that could not be used: one line each in bad_samples.jsonl, each named once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from ray_compt.data import BadSample
+
+
+class BadSamples:
+    """The list of one stage, on disk; opening it again goes on with what it holds.
+
+    Attributes:
+        count: samples that it stands for.
+    """
+
+    def __init__(self, folder: Path, found_while_indexing: Iterable[BadSample]):
+        self._path = folder / "bad_samples.jsonl"
+        self._known: set[tuple[str, str]] = set()
+        self.count = 0
+        if self._path.exists():
+            for line in self._path.read_text().splitlines():
+                self._note(BadSample(**json.loads(line)))
+        for bad in found_while_indexing:
+            self.add(bad)
+
+    def add(self, bad: BadSample) -> bool:
+        """Note a sample; False where it is known already."""
+        if (bad.shard, bad.key) in self._known:
+            return False
+        self._note(bad)
+        with self._path.open("a") as file:
+            file.write(json.dumps(asdict(bad)) + "\n")
+        return True
+
+    def _note(self, bad: BadSample) -> None:
+        self._known.add((bad.shard, bad.key))
+        self.count += bad.count

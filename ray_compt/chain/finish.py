@@ -1,0 +1,101 @@
+"""What happens when a stage has taken its last step: its model is exported and evaluated."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from ray_compt.config.schema import Chain
+from ray_compt.data import Index, Preprocess
+from ray_compt.errors import TrainingError
+from ray_compt.models import save_model
+from ray_compt.train.checkpoint import read_weights
+from ray_compt.train.job import StageJob
+from ray_compt.train.metrics import record_evaluation
+from ray_compt.train.stage import Trained
+from ray_compt.train.student import LARGEST_LOGIT_SCALE, exported
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """A finished model and the split to evaluate it on."""
+
+    folder: str
+    index: Index
+    preprocess: Preprocess
+    templates: tuple[str, ...]
+    batch: int
+    timeout_s: float
+
+
+def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
+    """Write the stage's folder such that plain open_clip loads it; the map to a teacher's space is left out."""
+    weights = exported(read_weights(trained.checkpoint))
+    # Masters in bf16 training may lie a rounding above the bound that the forward applied.
+    weights["logit_scale"] = weights["logit_scale"].clamp(max=LARGEST_LOGIT_SCALE)
+    save_model(
+        job.folder,
+        weights,
+        job.model,
+        mean=job.preprocess.mean,
+        std=job.preprocess.std,
+        metadata={"chain": " -> ".join([*lineage, job.name]), "steps": str(trained.progress.step)},
+    )
+    shutil.rmtree(job.path / "initial", ignore_errors=True)
+
+
+def evaluation_job(chain: Chain, job: StageJob, index: Index) -> EvaluationJob:
+    return EvaluationJob(
+        job.folder,
+        index,
+        job.preprocess,
+        tuple(chain.data.class_templates),
+        chain.evaluate.batch,
+        chain.evaluate.timeout_s,
+    )
+
+
+def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
+    """Evaluate an exported model in a Ray task, and record the result beside its training metrics.
+
+    Raises:
+        TrainingError: it took longer than `evaluate.timeout_s`.
+    """
+    task = ray.remote(_evaluate).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
+    reference = task.remote(job)
+    try:
+        metrics = ray.get(reference, timeout=job.timeout_s)
+    except ray.exceptions.GetTimeoutError as error:
+        ray.cancel(reference, force=True)
+        raise TrainingError(
+            f"evaluation has not ended after {job.timeout_s:g} s",
+            where=job.folder,
+            mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
+        ) from error
+    record_evaluation(Path(job.folder), step, metrics)
+    return metrics
+
+
+def _evaluate(job: EvaluationJob) -> dict[str, Any]:
+    import torch
+
+    from ray_compt.evaluate import evaluate_model
+    from ray_compt.models import build_model, load_config, load_state
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = load_config(job.folder)
+    model = build_model(config)
+    model.load_state_dict(load_state(job.folder))
+    return evaluate_model(
+        model.to(device),
+        config,
+        job.index,
+        job.preprocess,
+        templates=job.templates,
+        batch=job.batch,
+        device=device,
+    )

@@ -1,0 +1,154 @@
+"""The run folder: what lies where, and whether a chain file may go on in it.
+
+runs/NAME/
+  chain.yaml              the resolved configuration
+  ledger.json             what every stage cost and reached
+  index/                  the shards' indexes
+  01-ViT-T-16/            a stage
+    initial/              grown weights, until the stage is done
+    checkpoints/          Ray Train's, for resume
+    model.safetensors     the trained model, with open_clip_config.json
+    metrics.jsonl         one line a step; tensorboard/ shows the same
+    bad_samples.jsonl     samples that could not be used
+  individual/01-.../      the same models alone, where asked for
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.config import compare_chains, dump_chain, load_chain
+from ray_compt.config.schema import Chain
+from ray_compt.errors import UserError
+from ray_compt.models import model_name
+from ray_compt.plan.cost import individual_epochs
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run.
+
+    Attributes:
+        path: the run folder, absolute.
+    """
+
+    path: Path
+
+    @property
+    def chain_file(self) -> Path:
+        return self.path / "chain.yaml"
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.path / "ledger.json"
+
+    @property
+    def index(self) -> Path:
+        return self.path / "index"
+
+    def stage(self, entry: StageEntry) -> Path:
+        return self.path / entry.folder
+
+
+def open_run(run_dir: str, chain: Chain) -> tuple[RunFolder, Ledger]:
+    """Create a run folder, or open one to go on.
+
+    Raises:
+        UserError: the folder cannot be written, or holds finished stages that the chain file contradicts.
+    """
+    folder = RunFolder(Path(run_dir).absolute())
+    _make_writable(folder.path)
+    if folder.ledger_file.exists():
+        ledger = Ledger.open(folder.ledger_file)
+        _refuse_changes(folder, ledger, chain)
+        ledger.stages = _entries(chain, ledger.stages)
+        if ledger.individual:
+            ledger.individual = _individual_entries(chain, ledger.stages, ledger.individual)
+    else:
+        ledger = Ledger(folder.ledger_file, chain.name, _entries(chain, []), [])
+    _write(folder.chain_file, dump_chain(chain))
+    ledger.save()
+    return folder, ledger
+
+
+def add_individuals(ledger: Ledger, chain: Chain) -> None:
+    """Give every model of the family an entry as a model trained alone."""
+    ledger.individual = _individual_entries(chain, ledger.stages, ledger.individual)
+    ledger.save()
+
+
+def _entries(chain: Chain, known: list[StageEntry]) -> list[StageEntry]:
+    """Entries of all stages, keeping those that are known."""
+    kept = {entry.folder: entry for entry in known}
+    entries = [
+        StageEntry(stage.name, f"{number:02d}-{stage.name}", model_name(stage.model), stage.epochs)
+        for number, stage in enumerate(chain.stages, start=1)
+    ]
+    return [kept.get(entry.folder, entry) for entry in entries]
+
+
+def _individual_entries(chain: Chain, stages: list[StageEntry], known: list[StageEntry]) -> list[StageEntry]:
+    """Entries of the models trained alone; the first is the chain's own first stage where both are the same."""
+    kept = {entry.folder: entry for entry in known}
+    epochs = individual_epochs(chain)
+    entries = [StageEntry(stage.name, f"individual/{stage.folder}", stage.model, epochs) for stage in stages]
+    entries = [kept.get(entry.folder, entry) for entry in entries]
+    first = chain.stages[0]
+    if epochs == first.epochs and chain.individual.warmup_steps in (None, first.train.warmup_steps):
+        entries[0] = stages[0]
+    return entries
+
+
+def _refuse_changes(folder: RunFolder, ledger: Ledger, chain: Chain) -> None:
+    done = {number for number, entry in enumerate(ledger.stages) if entry.state == "done"}
+    if not done:
+        return
+    changes = [
+        difference
+        for difference in compare_chains(load_chain(folder.chain_file), chain)
+        if _touches(difference.path, done)
+    ]
+    if changes:
+        listed = "; ".join(f"{change.path}: {change.old!r} -> {change.new!r}" for change in changes[:5])
+        raise UserError(
+            f"the chain file differs from the one that finished stages were trained with ({listed})",
+            where=str(folder.chain_file),
+            mend="undo the change, or give another --run-dir",
+        )
+
+
+def _touches(path: str, done: set[int]) -> bool:
+    """Whether a changed key has a part in finished stages: what is shared, and the stages' own keys."""
+    parts = path.split(".")
+    if parts[0] == "stages":
+        # How many workers a stage ran on leaves no trace in its result.
+        own = len(parts) < 3 or parts[2] not in ("workers", "teacher")
+        return own and (len(parts) < 2 or not parts[1].isdigit() or int(parts[1]) in done)
+    return parts[0] in ("seed", "data") and path not in (
+        "data.reader_cpus",
+        "data.max_bad_share",
+        "data.samples",
+    )
+
+
+def _make_writable(path: Path) -> None:
+    probe = path / ".writable"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the run folder cannot be written ({error.strerror})",
+            where=str(path),
+            mend="give another --run-dir",
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)

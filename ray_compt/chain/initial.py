@@ -1,0 +1,55 @@
+"""A stage's initial weights: its predecessor's, grown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from ray_compt.chain.prepare import StagePlan
+from ray_compt.errors import UserError
+from ray_compt.growth import grow
+from ray_compt.models import load_state
+
+
+def write_initial(
+    folder: Path, plan: StagePlan, source: tuple[dict[str, Any], Path] | None, *, seed: int
+) -> Path | None:
+    """Grow the predecessor's weights into `folder`, once; None where a stage starts from random weights.
+
+    Args:
+        folder: the stage's folder.
+        plan: the stage.
+        source: the predecessor's open_clip configuration and finished folder.
+        seed: of the growth's noise.
+
+    Raises:
+        UserError: the predecessor's model is missing.
+    """
+    if source is None or plan.growth is None:
+        return None
+    target = folder / "initial" / "grown.safetensors"
+    if target.exists():
+        return target
+    config, predecessor = source
+    if not (predecessor / "model.safetensors").exists():
+        raise UserError(
+            "the predecessor's model is missing",
+            where=str(predecessor),
+            mend="remove that folder's entry or its run",
+        )
+    weights = grow(
+        load_state(predecessor),
+        config,
+        plan.model,
+        operator=plan.growth,
+        seed=seed + plan.number,
+        noise=plan.config.transfer.noise,
+    )
+    target.parent.mkdir(exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+    os.replace(part, target)
+    return target

@@ -1,0 +1,126 @@
+"""The run's ledger: which stage stands where, what it cost and what it reached.
+
+    {"schema": 1, "chain": NAME, "training_samples": N, "stages": [ENTRY, ...], "individual": [ENTRY, ...]}
+
+An entry's fields are those of `StageEntry`. The file is replaced atomically, so a reader sees a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ray_compt.errors import UserError
+
+SCHEMA = 1
+State = Literal["pending", "running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One stage of the chain, or one individual model.
+
+    Attributes:
+        name, folder: of the stage; the folder is relative to the run folder.
+        state: pending, running, done or failed.
+        model: the model's name.
+        parameters: of the model.
+        epochs, steps: planned passes over the data, and optimizer steps taken.
+        samples: samples trained on (pictures, each counted once an epoch).
+        macs: multiply-accumulates of all training so far, teacher included.
+        teacher_macs: the teacher's part.
+        seconds: wall-clock time, start-up, evaluation and earlier tries included.
+        samples_per_second: while training.
+        growth: how the initial weights were made.
+        distill_weight: weight of the distillation loss at the start.
+        teacher: where the teacher ran: "actor", "inline" or None.
+        metrics: of the evaluation.
+        bad_samples: distinct samples that could not be used.
+        error: why it failed.
+    """
+
+    name: str
+    folder: str
+    model: str
+    epochs: float
+    parameters: int = 0
+    state: State = "pending"
+    steps: int = 0
+    samples: int = 0
+    macs: int = 0
+    teacher_macs: int = 0
+    seconds: float = 0.0
+    samples_per_second: float = 0.0
+    growth: str = "scratch"
+    distill_weight: float = 0.0
+    teacher: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    bad_samples: int = 0
+    error: str | None = None
+
+
+class Ledger:
+    """The ledger of one run folder; every change is on disk when the method returns."""
+
+    def __init__(
+        self,
+        path: Path,
+        chain: str,
+        stages: list[StageEntry],
+        individual: list[StageEntry],
+        training_samples: int = 0,
+    ):
+        self._path, self._chain = path, chain
+        self.stages, self.individual = list(stages), list(individual)
+        self.training_samples = training_samples
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """Read a ledger.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        try:
+            stored = json.loads(path.read_text())
+            if stored["schema"] != SCHEMA:
+                raise ValueError(f"schema {stored['schema']} is not {SCHEMA}")
+            stages = [StageEntry(**entry) for entry in stored["stages"]]
+            individual = [StageEntry(**entry) for entry in stored["individual"]]
+            return cls(path, stored["chain"], stages, individual, stored["training_samples"])
+        except FileNotFoundError as error:
+            raise UserError("no ledger here", where=str(path), mend="give the folder of a run") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"the ledger cannot be read ({error})", where=str(path), mend="give another --run-dir"
+            ) from error
+
+    def update(self, entry: StageEntry, **changes: Any) -> StageEntry:
+        """Replace the entry of the same folder by itself with `changes`, and save."""
+        changed = replace(entry, **changes)
+        for entries in (self.stages, self.individual):
+            for place, existing in enumerate(entries):
+                if existing.folder == entry.folder:
+                    entries[place] = changed
+        self.save()
+        return changed
+
+    def save(self) -> None:
+        part = self._path.with_name(self._path.name + ".part")
+        with part.open("w") as file:
+            json.dump(self.to_json(), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self._path)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "chain": self._chain,
+            "training_samples": self.training_samples,
+            "stages": [asdict(entry) for entry in self.stages],
+            "individual": [asdict(entry) for entry in self.individual],
+        }

@@ -1,0 +1,60 @@
+"""Which resources a chain needs, and where a stage's teacher runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ray_compt.chain.prepare import StagePlan
+from ray_compt.config.schema import Chain, StageConfig
+from ray_compt.train.cluster import Needs, usable_cores
+
+READING_CORES = 1
+
+
+def chain_needs(chain: Chain, plans: Sequence[StagePlan]) -> Needs:
+    """The most that any stage needs at once, teacher included where it must be an actor."""
+    actors = [
+        plan.config.teacher
+        for plan in plans
+        if plan.distill.active and plan.config.teacher.placement != "inline"
+    ]
+    forced = [teacher for teacher in actors if teacher.placement == "actor"]
+    stages = [plan.config.workers for plan in plans]
+    return Needs(
+        workers=max(workers.min for workers in stages),
+        most=max(workers.most for workers in stages),
+        cpus=max(workers.cpus for workers in stages),
+        gpus=max(workers.gpus for workers in stages),
+        teacher_cpus=max((teacher.cpus for teacher in forced), default=0),
+        teacher_gpus=max((teacher.gpus for teacher in forced), default=0),
+        reader_cpus=chain.data.reader_cpus,
+    )
+
+
+def place_teacher(stage: StageConfig) -> tuple[bool, str]:
+    """Whether a stage's teacher is a shared actor, and why.
+
+    An actor pays where a device is left for it beside the workers; on a device that they fill, computing
+    the features inside each worker costs the same and moves no data.
+    """
+    import ray
+
+    if stage.teacher.placement != "auto":
+        return stage.teacher.placement == "actor", "as teacher.placement says"
+    if stage.workers.gpus:
+        spare = ray.cluster_resources().get("GPU", 0) - stage.workers.most * stage.workers.gpus
+        if stage.teacher.gpus and spare >= stage.teacher.gpus:
+            return True, f"{spare:g} GPUs are left beside the workers"
+        return False, "no GPU is left beside the workers"
+    spare = _cores() - stage.workers.most * stage.workers.cpus - READING_CORES
+    if spare >= stage.teacher.cpus:
+        return True, f"{spare:g} of {_cores():g} CPU cores are left beside the workers and their readers"
+    return False, "no CPU core is left beside the workers and their readers"
+
+
+def _cores() -> float:
+    """Real cores: on this machine we tell Ray a larger number, so that readers and workers can share them."""
+    import ray
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    return usable_cores() if len(nodes) == 1 else ray.cluster_resources().get("CPU", 0)

@@ -1,0 +1,112 @@
+"""From a chain file to what each stage will do, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ray_compt.config.schema import Chain, DistillConfig, StageConfig
+from ray_compt.distill.settings import NO_TEACHER, DistillPlan, resolve_distill
+from ray_compt.growth import CannotGrow, explain
+from ray_compt.models import Macs, check_ascending, count_macs, count_parameters, model_config
+from ray_compt.plan.cost import individual_epochs
+from ray_compt.plan.steps import stage_steps
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage, decided.
+
+    Attributes:
+        number: place in the chain, from 0.
+        config: the stage's section of the chain file.
+        model: open_clip's configuration.
+        parameters, macs: of the model; MACs of one forward of each tower.
+        growth: operator that makes the initial weights; None: random weights.
+        growth_text: the same for the ledger and the terminal.
+        notes: what growth has to say.
+        distill: the distillation weight over time.
+    """
+
+    number: int
+    config: StageConfig
+    model: dict[str, Any]
+    parameters: int
+    macs: Macs
+    growth: str | None
+    growth_text: str
+    notes: tuple[str, ...]
+    distill: DistillPlan
+
+    def steps(self, samples: int, limit: int | None) -> int:
+        """Optimizer steps on `samples` training samples, at most `limit`."""
+        steps = stage_steps(self.config.epochs, samples, self.config.train.global_batch)
+        return steps if limit is None else min(steps, limit)
+
+
+def prepare(chain: Chain) -> list[StagePlan]:
+    """Decide every stage.
+
+    Raises:
+        UserError: an unknown model, sizes that do not ascend, or a stage that cannot be grown as asked.
+    """
+    models = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
+    check_ascending(models, [stage.name for stage in chain.stages])
+    plans = []
+    lineage = 0.0
+    for number, (stage, model) in enumerate(zip(chain.stages, models)):
+        operator, text, notes = _growth(stage, models[number - 1] if number else None, model)
+        distill = resolve_distill(stage.transfer.distill, stage.epochs, lineage)
+        plans.append(_plan(number, stage, model, operator, text, notes, distill))
+        lineage += stage.epochs
+    return plans
+
+
+def prepare_individuals(chain: Chain) -> list[StagePlan]:
+    """The same models, each alone from scratch with the first stage's training settings."""
+    first = chain.stages[0].train
+    warmup = chain.individual.warmup_steps
+    train = first if warmup is None else first.model_copy(update={"warmup_steps": warmup})
+    plans = []
+    for number, stage in enumerate(chain.stages):
+        transfer = stage.transfer.model_copy(update={"distill": DistillConfig(weight=0.0)})
+        alone = stage.model_copy(
+            update={"epochs": individual_epochs(chain), "train": train, "transfer": transfer}
+        )
+        model = model_config(stage.model, chain.data.image_size)
+        plans.append(_plan(number, alone, model, None, "scratch", (), NO_TEACHER))
+    return plans
+
+
+def _plan(
+    number: int,
+    stage: StageConfig,
+    model: dict[str, Any],
+    operator: str | None,
+    text: str,
+    notes: tuple[str, ...],
+    distill: DistillPlan,
+) -> StagePlan:
+    return StagePlan(
+        number, stage, model, count_parameters(model), count_macs(model), operator, text, notes, distill
+    )
+
+
+def _growth(
+    stage: StageConfig, source: dict[str, Any] | None, target: dict[str, Any]
+) -> tuple[str | None, str, tuple[str, ...]]:
+    choice = stage.transfer.growth
+    if source is None:
+        return None, "scratch", ()
+    if choice == "random":
+        return None, "random", ()
+    try:
+        growth = explain(source, target, choice)
+    except CannotGrow as error:
+        if choice != "auto":
+            raise
+        note = (
+            f"{stage.name} cannot be grown from its predecessor ({error.message}): only feature space is used"
+        )
+        return None, "random", (note,)
+    return choice, str(growth), tuple(growth.notes)

@@ -1,0 +1,260 @@
+"""Training a chain: every stage in order, each from its predecessor, resumable at any point."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from ray_compt.chain.bad_samples import BadSamples
+from ray_compt.chain.finish import evaluate, evaluation_job, export
+from ray_compt.chain.folder import RunFolder, add_individuals, open_run
+from ray_compt.chain.initial import write_initial
+from ray_compt.chain.inputs import Inputs, open_inputs
+from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.placement import chain_needs, place_teacher
+from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
+from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
+from ray_compt.config.schema import Chain
+from ray_compt.data import BadSample
+from ray_compt.distill.settings import DistillPlan
+from ray_compt.distill.teacher import TeacherSpec
+from ray_compt.errors import UserError
+from ray_compt.plan.cost import plan_chain
+from ray_compt.report.board import Event
+from ray_compt.report.terminal import StageLines, Terminal, plural
+from ray_compt.train.cluster import start_ray
+from ray_compt.train.job import StageJob
+from ray_compt.train.stage import train_stage
+
+LEDGER_INTERVAL_S = 5.0
+
+
+def train_chain(
+    chain: Chain,
+    run_dir: str,
+    *,
+    individual: bool = False,
+    step_limit: int | None = None,
+    address: str | None = None,
+    console: Console,
+    verbose: bool = False,
+    summary: bool = True,
+) -> dict[str, Any]:
+    """Train a chain, going on where an earlier run in the same folder stopped.
+
+    Args:
+        chain: the resolved chain file.
+        run_dir: the run folder.
+        individual: train the same family each from scratch too, for comparison.
+        step_limit: most optimizer steps a stage; None: as the epochs say.
+        address: of a Ray cluster; None starts Ray on this machine.
+        console: what people see goes there.
+        verbose: let Ray's, DeepSpeed's and torch's own output through.
+        summary: print the closing table.
+
+    Returns:
+        The ledger, as in ledger.json.
+
+    Raises:
+        UserError: something that the user must mend; finished stages and checkpoints stay.
+    """
+    terminal = Terminal(console)
+    plans = prepare(chain)
+    folder, ledger = open_run(run_dir, chain)
+    if individual:
+        add_individuals(ledger, chain)
+    for note in (note for plan in plans for note in plan.notes):
+        terminal.line(note)
+    alone = prepare_individuals(chain) if individual else []
+    if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
+        terminal.line(f"chain {chain.name}: complete in {folder.path}")
+    else:
+        start_ray(address, chain_needs(chain, plans), verbose=verbose)
+        inputs = open_inputs(chain, folder, terminal)
+        ledger.training_samples = inputs.train.samples
+        run = _Run(chain, folder, ledger, terminal, inputs, step_limit, verbose)
+        run.train_family(plans, alone)
+    if summary:
+        print_summary(terminal, chain, plan_chain(chain, ledger.training_samples), ledger)
+    return ledger.to_json()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all stages of a run share."""
+
+    chain: Chain
+    folder: RunFolder
+    ledger: Ledger
+    terminal: Terminal
+    inputs: Inputs
+    step_limit: int | None
+    verbose: bool
+
+    def train_family(self, plans: list[StagePlan], alone: list[StagePlan]) -> None:
+        """Train the chain's stages, then the individual models; what is done already is skipped."""
+        for number, plan in enumerate(plans):
+            before = list(zip(plans, self.ledger.stages))[:number]
+            self._stage(plan, self.ledger.stages[number], before, "stage")
+        for number, plan in enumerate(alone):
+            self._stage(plan, self.ledger.individual[number], [], "individual")
+
+    def _stage(
+        self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], kind: str
+    ) -> None:
+        title = f"{kind} {plan.number + 1}/{len(self.chain.stages)} {entry.name}"
+        if entry.state == "done":
+            self.terminal.line(f"{title}: done already")
+            return
+        started, earlier = time.monotonic(), entry.seconds
+        try:
+            self._train(plan, entry, before, title)
+        except UserError as error:
+            seconds = earlier + time.monotonic() - started
+            entry = self._current(entry)
+            self.ledger.update(entry, state="failed", seconds=round(seconds, 1), error=str(error))
+            raise
+
+    def _train(
+        self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str
+    ) -> None:
+        started, earlier = time.monotonic(), entry.seconds
+        teacher = before[-1] if before and plan.distill.active else None
+        as_actor, why = place_teacher(plan.config) if teacher else (False, "")
+        job = self._job(plan, entry, before)
+        entry = self.ledger.update(
+            entry,
+            state="running",
+            error=None,
+            parameters=plan.parameters,
+            growth=plan.growth_text,
+            distill_weight=plan.distill.weight,
+            teacher=("actor" if as_actor else "inline") if teacher else None,
+        )
+        self.terminal.line(f"{title}: {describe_stage(plan, job.steps)}")
+        if teacher:
+            self.terminal.line(
+                f"  teacher {teacher[1].name} {'in an actor' if as_actor else 'in each worker'}: {why}"
+            )
+        bad = BadSamples(job.path, self.inputs.train.bad)
+        with self.terminal.stage(entry.name, job.steps) as lines:
+            listener = _Listener(self, entry, lines, bad, job, earlier, started)
+            trained = train_stage(job, teacher_actor=as_actor, listen=listener)
+        export(job, trained, [past.name for _, past in before])
+        metrics = self._evaluate(job, plan)
+        progress = trained.progress
+        entry = self.ledger.update(
+            self._current(entry),
+            state="done",
+            steps=progress.step,
+            samples=progress.samples,
+            seconds=round(earlier + time.monotonic() - started, 1),
+            samples_per_second=_rate(progress.samples, progress.seconds),
+            metrics=metrics,
+            bad_samples=bad.count,
+            **costs(plan, before[-1][0] if before else None, self.chain, progress.step, job.steps),
+        )
+        if bad.count:
+            self.terminal.warn(
+                f"{entry.name}: {plural(bad.count, 'sample')} could not be used; see bad_samples.jsonl"
+            )
+        self.terminal.line(f"  {result_line(entry)}")
+
+    def _evaluate(self, job: StageJob, plan: StagePlan) -> dict[str, float]:
+        if self.inputs.val is None:
+            return {}
+        task = evaluation_job(self.chain, job, self.inputs.val)
+        return evaluate(task, gpus=plan.config.workers.gpus, step=job.steps)
+
+    def _job(
+        self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]]
+    ) -> StageJob:
+        stage, path = plan.config, self.folder.stage(entry)
+        path.mkdir(parents=True, exist_ok=True)
+        source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
+        initial = write_initial(path, plan, source, seed=self.chain.seed)
+        teacher = self._teacher(before, plan.distill)
+        return StageJob(
+            name=entry.name,
+            folder=str(path),
+            seed=self.chain.seed,
+            initial=str(initial) if initial else None,
+            model=plan.model,
+            train=stage.train,
+            workers=stage.workers,
+            steps=plan.steps(self.inputs.train.samples, self.step_limit),
+            index=self.inputs.train,
+            order=self.inputs.order(stage.train.global_batch),
+            preprocess=self.inputs.preprocess(plan.model),
+            reader_cpus=self.chain.data.reader_cpus,
+            max_bad_share=self.chain.data.max_bad_share,
+            distill=plan.distill,
+            teacher_config=stage.teacher,
+            teacher=teacher,
+            teacher_width=before[-1][0].model["embed_dim"] if teacher else None,
+            verbose=self.verbose,
+        )
+
+    def _teacher(
+        self, before: list[tuple[StagePlan, StageEntry]], distill: DistillPlan
+    ) -> TeacherSpec | None:
+        if not before or not distill.active:
+            return None
+        plan, entry = before[-1]
+        preprocess = self.inputs.preprocess(plan.model)
+        return TeacherSpec(str(self.folder.stage(entry)), preprocess.mean, preprocess.std)
+
+    def _current(self, entry: StageEntry) -> StageEntry:
+        """The ledger's newest entry of the same stage."""
+        entries = self.ledger.stages + self.ledger.individual
+        return next(known for known in entries if known.folder == entry.folder)
+
+
+class _Listener:
+    """Carries a stage's events to the terminal, the list of bad samples and, now and then, the ledger."""
+
+    def __init__(
+        self,
+        run: _Run,
+        entry: StageEntry,
+        lines: StageLines,
+        bad: BadSamples,
+        job: StageJob,
+        earlier: float,
+        started: float,
+    ):
+        self._run, self._entry, self._lines, self._bad = run, entry, lines, bad
+        self._job, self._earlier, self._started = job, earlier, started
+        self._saved = started
+
+    def __call__(self, event: Event) -> None:
+        values = event.values
+        if event.kind == "started":
+            self._lines.started(values["workers"], values["step"])
+        elif event.kind == "progress":
+            rate = _rate(values["samples"], values["seconds"])
+            self._lines.progress(values["step"], values["loss"], rate)
+            self._save(values, rate)
+        elif event.kind == "bad_sample" and self._bad.add(BadSample(**values)):
+            self._lines.bad_sample(values["key"], values["reason"])
+
+    def _save(self, values: dict[str, Any], rate: float) -> None:
+        now = time.monotonic()
+        if now - self._saved < LEDGER_INTERVAL_S:
+            return
+        self._saved = now
+        self._run.ledger.update(
+            self._entry,
+            steps=values["step"],
+            samples=values["samples"],
+            seconds=round(self._earlier + now - self._started, 1),
+            samples_per_second=rate,
+            bad_samples=self._bad.count,
+        )
+
+
+def _rate(samples: int, seconds: float) -> float:
+    return round(samples / seconds, 1) if seconds > 0 else 0.0

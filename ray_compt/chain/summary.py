@@ -1,0 +1,83 @@
+"""The words and numbers that a run prints: what a stage does, what it reached, and the closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.prepare import StagePlan
+from ray_compt.config.schema import Chain
+from ray_compt.plan.cost import ChainCost, training_macs
+from ray_compt.plan.table import format_count
+from ray_compt.report.terminal import Terminal, percent
+
+COLUMNS = ("model", "parameters", "MACs", "epochs", "zero-shot", "image→text R@1", "cost / alone", "seconds")
+
+
+def costs(plan: StagePlan, teacher: StagePlan | None, chain: Chain, taken: int, steps: int) -> dict[str, int]:
+    """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps."""
+    spent = training_macs(
+        plan.macs,
+        captions=chain.data.captions_per_image,
+        global_batch=plan.config.train.global_batch,
+        steps=taken,
+        teacher=teacher.macs if teacher and plan.distill.active else None,
+        teacher_steps=min(taken, plan.distill.last_step(steps)),
+    )
+    return {"macs": spent.total, "teacher_macs": spent.teacher}
+
+
+def describe_stage(plan: StagePlan, steps: int) -> str:
+    """What a stage is about to do, in one line."""
+    parts = [f"{format_count(plan.parameters)} parameters", f"{plan.config.epochs:g} epochs = {steps} steps"]
+    parts.append("from scratch" if plan.growth is None else f"grown ({plan.growth_text})")
+    if plan.distill.active:
+        fade = "" if plan.distill.stop_at == 1 else f" until {plan.distill.stop_at:g} of the stage"
+        parts.append(f"distillation weight {plan.distill.weight:.3g}{fade} ({plan.distill.reason})")
+    return ", ".join(parts)
+
+
+def result_line(entry: StageEntry) -> str:
+    """What a stage reached, in one line."""
+    found = [
+        f"{label} {percent(entry.metrics[key])}"
+        for label, key in (("zero-shot", "zero_shot_top1"), ("image to text R@1", "image_to_text_r1"))
+        if key in entry.metrics
+    ]
+    found += [f"{format_count(entry.macs)} MACs", f"{entry.samples_per_second:.0f} samples/s"]
+    return f"done in {entry.seconds:.0f} s: " + ", ".join(found)
+
+
+def print_summary(terminal: Terminal, chain: Chain, cost: ChainCost, ledger: Ledger) -> None:
+    """Print the closing table: the chain, and where they were trained, the individual models."""
+    _print_entries(terminal, f"chain {chain.name}", ledger.stages, cost)
+    if ledger.individual:
+        _print_entries(terminal, "each alone, from scratch", ledger.individual, cost)
+    done = sum(entry.macs for entry in ledger.stages)
+    measured = bool(ledger.individual) and all(entry.state == "done" for entry in ledger.individual)
+    alone = sum(entry.macs for entry in ledger.individual) if measured else cost.individual_macs
+    how = "trained" if measured else f"planned, {cost.stages[0].individual_epochs:g} epochs each"
+    if done:
+        terminal.line(
+            f"The chain took {format_count(done)} MACs, each model alone {format_count(alone)} ({how}): "
+            f"{alone / done:.2f} times less compute. Whether accuracy is equal, the table says, not this number."
+        )
+
+
+def _print_entries(terminal: Terminal, title: str, entries: Sequence[StageEntry], cost: ChainCost) -> None:
+    rows = []
+    for entry, planned in zip(entries, cost.stages):
+        reached = entry.metrics
+        rows.append(
+            (
+                entry.name,
+                format_count(entry.parameters),
+                format_count(entry.macs),
+                f"{entry.epochs:g}",
+                percent(reached.get("zero_shot_top1")),
+                percent(reached.get("image_to_text_r1")),
+                percent(entry.macs / planned.individual_macs),
+                f"{entry.seconds:.0f}",
+            )
+        )
+    terminal.table(title, COLUMNS, rows)

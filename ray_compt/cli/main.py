@@ -1,0 +1,50 @@
+"""The program `compt`. To add a command, write its file and add a line to the list below."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ray_compt import __version__
+from ray_compt.cli.check import check
+from ray_compt.cli.command import Command
+from ray_compt.cli.eval import evaluate
+from ray_compt.cli.grow import grow
+from ray_compt.cli.plan import plan
+from ray_compt.cli.train import train
+
+app = typer.Typer(
+    help="Elastic Chain-of-Models Pre-Training: a family of vision-language models for the cost of one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+app.command("check", cls=Command)(check)
+app.command("plan", cls=Command)(plan)
+app.command("train", cls=Command)(train)
+app.command("eval", cls=Command)(evaluate)
+app.command("grow", cls=Command)(grow)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"compt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run `compt` with the process's arguments and exit."""
+    app(prog_name="compt")

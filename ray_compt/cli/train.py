@@ -1,0 +1,86 @@
+"""`compt train`: train a chain, or go on where a broken run stopped."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated, Any
+
+import typer
+
+from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+def train(
+    file: ChainFile,
+    overrides: Overrides = None,
+    run_dir: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Run folder; by default runs/NAME.", show_default=False),
+    ] = None,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Two steps of every stage at its real size, to find mistakes early."),
+    ] = False,
+    individual: Annotated[
+        bool, typer.Option("--individual", help="Also train each model alone from scratch, to compare with.")
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            help="Ray cluster to train on, or auto; by default Ray is started on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOutput = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a chain of models; the same command again goes on where it stopped."""
+    from ray_compt.cli.chain_file import open_chain
+    from ray_compt.cli.output import print_json
+
+    chain = open_chain(file, overrides or ())
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        ledger = _train(chain, run_dir or f"runs/{chain.name}", smoke, individual, address, as_json, verbose)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
+        ) from None
+    finally:
+        _disconnect()
+    if as_json:
+        print_json(ledger)
+
+
+def _train(
+    chain: Any, run_dir: str, smoke: bool, individual: bool, address: str | None, as_json: bool, verbose: bool
+) -> dict[str, Any]:
+    from rich.console import Console
+
+    console = Console(stderr=as_json, highlight=False)
+    if smoke:
+        from ray_compt.chain.smoke import smoke_test
+
+        return smoke_test(chain, run_dir, address=address, console=console, verbose=verbose)
+    from ray_compt.chain import train_chain
+
+    return train_chain(
+        chain, run_dir, individual=individual, address=address, console=console, verbose=verbose
+    )
+
+
+def _terminate(_signal: int, _frame: Any) -> None:
+    raise SystemExit(TERMINATED)
+
+
+def _disconnect() -> None:
+    """Leave Ray: what we started ends here, and nothing of ours stays on a cluster."""
+    import sys
+
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()

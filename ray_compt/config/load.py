@@ -1,0 +1,148 @@
+"""A chain file becomes a `Chain`: found, read, overridden, merged, validated; and back to text."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ray_compt.config.checks import check_chain
+from ray_compt.config.overrides import override
+from ray_compt.config.problems import problems_of, unite
+from ray_compt.config.resolve import resolve, unfold
+from ray_compt.config.schema import Chain
+from ray_compt.config.tree import Key, Node, dotted
+from ray_compt.config.yaml_io import read_yaml, write_yaml
+from ray_compt.errors import UserError
+
+# A value that the file leaves open, to be given with --set.
+OPEN = "???"
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LoadedChain:
+    """A chain that remembers where each of its values was written."""
+
+    chain: Chain
+    file: Path
+    tree: Node
+
+    def place(self, *path: Key) -> str:
+        """Where a value was written, for errors found later: `place("stages", 1, "model")`."""
+        return self.tree.nearest(path).place
+
+
+def load_chain(file: str | Path, overrides: Sequence[str] = ()) -> Chain:
+    """Read, merge and validate a chain file.
+
+    Args:
+        file: a path, or the bare name of a shipped chain file.
+        overrides: `KEY=VALUE` texts, applied in order (see `overrides.py`).
+
+    Raises:
+        UserError: with file and line (or the override), cause and mend; several problems become one error.
+    """
+    return read_chain(file, overrides).chain
+
+
+def read_chain(file: str | Path, overrides: Sequence[str] = ()) -> LoadedChain:
+    """As `load_chain`, keeping the places of all values."""
+    path = find_chain(file)
+    tree = unfold(_read(path))
+    for text in overrides:
+        tree = override(tree, text)
+    tree = resolve(tree)
+    _raise(_left_open(tree), path)
+    try:
+        chain = Chain.model_validate(tree.plain())
+    except ValidationError as error:
+        raise unite(problems_of(error, tree), str(path)) from None
+    _raise(_broken_rules(chain, tree), path)
+    return LoadedChain(chain, path, tree)
+
+
+def dump_chain(chain: Chain) -> str:
+    """The resolved chain as YAML; `load_chain` reads it back to an equal chain."""
+    return "# The resolved chain: every default filled in, every stage complete.\n" + write_yaml(
+        chain.model_dump(mode="json")
+    )
+
+
+def find_chain(name_or_path: str | Path) -> Path:
+    """The chain file of a path (`.yaml` may be left out), else the shipped one of that bare name.
+
+    Raises:
+        UserError: there is neither; the mend names the shipped ones.
+    """
+    given = Path(name_or_path)
+    names = [given.name, *(given.name + suffix for suffix in _SUFFIXES)] if given.name else []
+    bare = given.name == str(given)
+    for folder in (given.parent, shipped_folder()) if bare else (given.parent,):
+        for name in names:
+            if os.path.isfile(folder / name):
+                return folder / name
+    shipped = shipped_chains()
+    mend = f"give a path, or a shipped chain ({', '.join(shipped)})"
+    near = difflib.get_close_matches(given.stem, shipped, n=1)
+    if near:
+        mend += f": did you mean {near[0]}?"
+    what = "a folder, no chain file" if os.path.isdir(given) else "no such chain file"
+    raise UserError(what, where=str(name_or_path), mend=mend)
+
+
+def shipped_folder() -> Path:
+    """Where the shipped chain files are: inside an installed package, or beside it in the repository."""
+    installed = _PACKAGE / "_chains"
+    return installed if installed.is_dir() else _PACKAGE.parent / "chains"
+
+
+def shipped_chains() -> list[str]:
+    """Bare names of the shipped chain files."""
+    return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
+
+
+def _read(path: Path) -> Node:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(
+            f"cannot be read: {error.strerror}", where=str(path), mend="check its permissions"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError("is no text", where=str(path), mend="save it as UTF-8") from None
+    tree = read_yaml(text, lambda line: f"{path}:{line}")
+    if tree is None or not tree.mapping:
+        found = "nothing" if tree is None else "no mapping"
+        mend = "begin with name:, data: and stages:; docs/chain_file.md has an example"
+        raise UserError(f"a chain file is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
+    return tree
+
+
+def _raise(problems: Iterable[UserError], path: Path) -> None:
+    # What is wrong in a shared section is wrong in every stage, and said once.
+    distinct = {problem.message: problem for problem in problems}
+    if distinct:
+        raise unite(distinct.values(), str(path))
+
+
+def _left_open(node: Node) -> Iterator[UserError]:
+    if node.value == OPEN:
+        key = dotted(node.path)
+        mend = f"give it on the command line (--set {key}=...) or write it here"
+        yield UserError(f"{key} has no value yet", where=node.place, mend=mend)
+    for child in node.children():
+        yield from _left_open(child)
+
+
+def _broken_rules(chain: Chain, tree: Node) -> Iterator[UserError]:
+    for problem in check_chain(chain):
+        written = [key for key in problem.blame if tree.find(key)]
+        place, path = tree.locate((*written, problem.blame[0])[0])
+        yield UserError(f"{dotted(path)}: {problem.message}", where=place, mend=problem.mend)

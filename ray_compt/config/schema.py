@@ -1,0 +1,312 @@
+"""The chain file's keys: pydantic models, their defaults and the rules between the keys of one section.
+
+To add a setting, add a field with a description here, read it where it is used and run
+`python -m ray_compt.config.reference > docs/chain_file.md`; the error messages and that page follow from
+the field. Rules across sections are in `checks.py`. Nothing here reads files or imports torch or Ray.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ray_compt.config.deepspeed_keys import refused_key
+
+# The `model:` key of a stage: a name, or open_clip's own configuration written in place.
+ModelChoice = str | dict[str, Any]
+
+GrowthChoice = Literal["auto", "lossless", "clone", "lemon", "embed", "official_slice", "random"]
+
+# Names become folders of the run.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def broken_rule(message: str, mend: str, *key: str) -> PydanticCustomError:
+    """The error of a rule that a type cannot express; `key` is the path of the key to blame."""
+    return PydanticCustomError("rule", "{message}", {"message": message, "mend": mend, "key": key})
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys and look-alikes of a type (the text "12" for the number 12,
+    `true` for 1) are errors, and values cannot change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False
+    )
+
+
+class AugmentConfig(Section):
+    """Training augmentation, drawn anew for every (seed, epoch, sample key)."""
+
+    # strict=False, here and below: YAML has lists, no tuples.
+    scale: tuple[float, float] = Field(
+        (0.9, 1.0),
+        strict=False,
+        description="Share of the picture's area that the random crop keeps: [least, most].",
+    )
+    ratio: tuple[float, float] = Field(
+        (0.75, 4 / 3), strict=False, description="Width over height of the random crop: [least, most]."
+    )
+    color_jitter: tuple[float, float, float, float] | None = Field(
+        None,
+        strict=False,
+        description="Largest change of [brightness, contrast, saturation, hue]; null: no change.",
+    )
+    color_jitter_prob: float = Field(0.8, ge=0, le=1, description="Share of pictures whose colours change.")
+    gray_scale_prob: float = Field(0.0, ge=0, le=1, description="Share of pictures turned grey.")
+
+    @field_validator("scale", "ratio")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise broken_rule(
+                f"[{value[0]:g}, {value[1]:g}] is no range", "write [least, most], both above 0"
+            )
+        return value
+
+    @field_validator("scale")
+    @classmethod
+    def _within_the_picture(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[1] > 1:
+            raise broken_rule(f"a crop cannot keep {value[1]:g} times the area", "write at most 1")
+        return value
+
+    @field_validator("color_jitter")
+    @classmethod
+    def _not_negative(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and min(value) < 0:
+            raise broken_rule("a change cannot be negative", "write four numbers, each 0 or more")
+        return value
+
+
+class DataConfig(Section):
+    """Where samples come from and how they are read."""
+
+    train: str | list[str] = Field(
+        description="Training shards: path or URL, brace pattern, glob, a list of these, or "
+        "`builtin:digits/train`."
+    )
+    val: str | list[str] | None = Field(
+        None, description="Validation shards, written like train; null: no evaluation."
+    )
+    samples: int | None = Field(
+        None, gt=0, description="Training samples, for `compt plan` where the shards cannot be read."
+    )
+    captions_per_image: int = Field(
+        1, ge=1, description="Captions drawn for each picture and step; the loss is averaged over them."
+    )
+    caption_field: str = Field("captions", description="JSON field that holds a picture's list of captions.")
+    class_field: str | None = Field(
+        None, description="JSON field that holds a picture's class, for zero-shot; null: no classes."
+    )
+    class_templates: list[str] = Field(
+        ["a photo of a {}."], min_length=1, description="Zero-shot prompts; {} becomes the class name."
+    )
+    image_size: int = Field(224, gt=0, description="Side of the square input, pixels.")
+    augment: AugmentConfig = Field(AugmentConfig(), description="Augmentation of the training pictures.")
+    lanes: int = Field(
+        8, ge=1, description="Parallel lanes of the sample order; every worker count must divide it."
+    )
+    window_batches: int = Field(
+        8, ge=1, description="Global batches whose share of a lane is read and shuffled together."
+    )
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="Share of unreadable samples above which a stage stops."
+    )
+    reader_cpus: float = Field(0.25, gt=0, description="Logical CPUs of one reading task.")
+
+    @field_validator("class_templates")
+    @classmethod
+    def _has_a_gap(cls, value: list[str]) -> list[str]:
+        for template in value:
+            if "{}" not in template:
+                raise broken_rule(f"the prompt '{template}' has no place for the class", "write {} in it")
+        return value
+
+
+class TrainConfig(Section):
+    """How one stage is optimised."""
+
+    objective: Literal["clip"] = Field("clip", description="Task loss: contrastive over the global batch.")
+    global_batch: int = Field(
+        1024, ge=1, description="Samples of one optimizer step over all workers, whatever their number."
+    )
+    lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    final_lr: float = Field(0.0, ge=0, description="Learning rate at the end of the schedule.")
+    schedule: Literal["cosine", "wsd"] = Field("cosine", description="Cosine, or warmup-stable-decay.")
+    decay_share: float = Field(
+        0.2, gt=0, le=1, description="Share of the steps that wsd spends decaying; cosine ignores it."
+    )
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up from 0 to lr.")
+    weight_decay: float = Field(
+        0.1, ge=0, description="AdamW's weight decay; gains, biases and the logit scale have none."
+    )
+    betas: tuple[float, float] = Field((0.9, 0.98), strict=False, description="AdamW's [beta1, beta2].")
+    eps: float = Field(1e-6, gt=0, description="AdamW's epsilon.")
+    grad_clip: float | None = Field(
+        None, gt=0, description="Largest global norm of the gradient; null: no clipping."
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Arithmetic of the towers; weights and optimizer stay fp32. fp16 needs GPUs."
+    )
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        1, description="DeepSpeed ZeRO: what is sharded (1 optimizer, 2 and gradients, 3 and weights)."
+    )
+    activation_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, a third more compute."
+    )
+    checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
+    deepspeed: dict[str, Any] = Field({}, description="Further DeepSpeed keys, handed through (see below).")
+
+    @field_validator("betas")
+    @classmethod
+    def _below_one(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in value):
+            raise broken_rule(
+                f"[{value[0]:g}, {value[1]:g}] are no decay rates", "write two numbers from 0 to below 1"
+            )
+        return value
+
+    @field_validator("deepspeed")
+    @classmethod
+    def _passable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        refused = refused_key(value)
+        if refused is not None:
+            raise broken_rule(refused.reason, refused.mend, *refused.key)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        if self.precision == "bf16" and self.zero_stage == 0:
+            raise broken_rule(
+                "bf16 needs zero_stage 1 or higher: at stage 0 DeepSpeed counts Adam's steps one too high, "
+                "so a resumed run would differ",
+                "write zero_stage: 1",
+                "precision",
+            )
+        if self.final_lr > self.lr:
+            raise broken_rule(
+                f"{self.final_lr:g} is above the peak lr {self.lr:g}",
+                "write a final_lr below lr, or 0",
+                "final_lr",
+            )
+        return self
+
+
+class WorkersConfig(Section):
+    """The processes that train a stage."""
+
+    min: int = Field(1, ge=1, description="Fewest workers a stage may run with.")
+    max: int | None = Field(None, ge=1, description="Most workers; null: the same as min.")
+    gpus: float = Field(0, ge=0, description="GPUs of one worker; 0 trains on CPUs.")
+    cpus: float = Field(1, gt=0, description="Logical CPUs of one worker.")
+    timeout_s: float = Field(
+        300, gt=0, description="Seconds without an answer after which a worker counts as hung."
+    )
+    wait_s: float = Field(120, gt=0, description="Seconds to wait for room for min workers.")
+    max_failures: int = Field(3, ge=0, description="Lost workers that a stage survives.")
+
+    @property
+    def most(self) -> int:
+        return self.max if self.max is not None else self.min
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkersConfig:
+        if self.most < self.min:
+            raise broken_rule(f"{self.max} is below min {self.min}", f"write max: {self.min} or more", "max")
+        return self
+
+
+class TeacherConfig(Section):
+    """The frozen predecessor that serves features."""
+
+    placement: Literal["auto", "actor", "inline"] = Field(
+        "auto", description="A shared actor, a copy inside each worker, or whichever suits."
+    )
+    gpus: float = Field(0, ge=0, description="GPUs of the teacher actor.")
+    cpus: float = Field(1, gt=0, description="Logical CPUs of the teacher actor.")
+    timeout_s: float = Field(300, gt=0, description="Seconds to wait for features before the stage fails.")
+
+
+class DistillConfig(Section):
+    """Feature space: L = L_task + weight(t) [(1 - cos_image) + (1 - cos_text)]."""
+
+    weight: float | Literal["auto"] = Field(
+        "auto",
+        description="Scale-free weight of the distillation loss; the paper's alpha 500 at width 512 is 1.95; "
+        "0: no teacher; auto: by how long the predecessors trained.",
+    )
+    stop_at: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Fraction of the stage after which the weight is 0; null: as weight asks.",
+    )
+    decay: Literal["none", "linear", "cosine"] | None = Field(
+        None, description="How the weight falls from the start to stop_at; null: as weight asks."
+    )
+
+    @field_validator("weight")
+    @classmethod
+    def _not_negative(cls, value: float | str) -> float | str:
+        if isinstance(value, float) and value < 0:
+            raise broken_rule(f"{value:g} is negative", "write 0 or more")
+        return value
+
+
+class TransferConfig(Section):
+    """What a stage takes from its predecessor; the first stage has none and ignores it."""
+
+    growth: GrowthChoice = Field(
+        "auto",
+        description="Parameter space, how weights are grown; auto: lossless where possible, else feature "
+        "space alone.",
+    )
+    noise: float | None = Field(
+        None,
+        ge=0,
+        description="Size of the symmetry-breaking noise, in std of the weight; null: the operator's own.",
+    )
+    distill: DistillConfig = Field(DistillConfig(), description="Feature space, how the teacher is followed.")
+
+
+class IndividualConfig(Section):
+    """The baseline of `compt train --individual`: each model of the family alone from scratch."""
+
+    epochs: float | None = Field(None, gt=0, description="Epochs of each; null: those of the first stage.")
+    warmup_steps: int | None = Field(None, ge=0, description="Warm-up; null: the first stage's.")
+
+
+class EvaluateConfig(Section):
+    """Evaluation after every stage."""
+
+    batch: int = Field(256, ge=1, description="Samples embedded at a time.")
+    timeout_s: float = Field(3600, gt=0, description="Seconds after which an evaluation counts as hung.")
+
+
+class StageConfig(Section):
+    """One stage, with the chain's train, workers, teacher and transfer sections already merged in."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="Name of the stage's folder; by default the model's.")
+    model: ModelChoice = Field(
+        description="A size (ViT-T-16, ViT-S-16, ...), any name that open_clip knows, or open_clip's own "
+        "configuration in place (embed_dim, vision_cfg, text_cfg)."
+    )
+    epochs: float = Field(gt=0, description="Passes over the training data.")
+    train: TrainConfig
+    workers: WorkersConfig
+    teacher: TeacherConfig
+    transfer: TransferConfig
+
+
+class Chain(Section):
+    """A whole chain file, resolved: every default filled in, every stage complete."""
+
+    name: str = Field(pattern=NAME_PATTERN, description="Name of the run folder.")
+    seed: int = Field(0, ge=0, description="Source of all randomness: weights, sample order, augmentation.")
+    data: DataConfig
+    individual: IndividualConfig = IndividualConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    stages: list[StageConfig] = Field(min_length=1, description="The models in ascending size.")

@@ -1,0 +1,154 @@
+"""Chain files as text: safe YAML 1.2 in (every value keeps its line), plain YAML out.
+
+YAML 1.2, because in 1.1 `1e-3` is a text and `no` is false. Nothing is constructed but texts, numbers, true,
+false, null, lists and mappings; tags, aliases and keys written twice are errors.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.representer import SafeRepresenter
+
+from ray_compt.config.tree import Node, Path
+from ray_compt.errors import UserError
+
+Place = Callable[[int], str]
+
+_TAG = "tag:yaml.org,2002:"
+# What YAML reads into a text without being asked (dates, `=`, `<<`) stays a text here.
+_TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
+_COLLECTIONS = {_TAG + "map", _TAG + "seq"}
+
+
+def read_yaml(text: str, place: Place, *, above: Path = ()) -> Node | None:
+    """Read one YAML document; None where it is empty.
+
+    Args:
+        text: the document.
+        place: names the place of a line, counted from 1.
+        above: the path of the document's root, for values that are part of a larger file.
+
+    Raises:
+        UserError: malformed YAML, tags, aliases, keys that are written twice or are no texts.
+    """
+    yaml = _yaml()
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        if error.context_mark and not text[mark.index :].strip():
+            mark = error.context_mark  # what was opened there is never closed
+        what = " ".join(filter(None, (error.problem, error.context)))
+        mend = "check indentation (spaces, no tabs), colons, brackets and quotes here and in the line above"
+        raise UserError(
+            f"malformed YAML: {what}", where=place(mark.line + 1 if mark else 1), mend=mend
+        ) from None
+    except YAMLError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"malformed YAML: {reason}", where=place(1), mend="save it as plain UTF-8 text"
+        ) from None
+    except RecursionError:
+        raise UserError("nested too deeply", where=place(1), mend="a chain file has a few levels") from None
+    if root is None:
+        return None
+    return _Reader(yaml, place).node(root, above, root.start_mark.line)
+
+
+def write_yaml(value: Any) -> str:
+    """Plain data as YAML that `read_yaml` reads back unchanged."""
+    yaml = _yaml()
+    yaml.Representer = _Representer
+    yaml.allow_unicode = True
+    yaml.width = 100
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
+
+
+class _Representer(SafeRepresenter):
+    """Keys in their order and one a line, lists of numbers on one line.
+
+    Not lists of texts: ruamel.yaml writes `[?x]` without the quotes that it needs there.
+    """
+
+    def represent_list(self, data: list[Any]) -> SequenceNode:
+        flat = not any(isinstance(item, dict | list | str) for item in data)
+        return self.represent_sequence(_TAG + "seq", data, flow_style=flat)
+
+    def represent_dict(self, data: dict[str, Any]) -> MappingNode:
+        return self.represent_mapping(_TAG + "map", list(data.items()), flow_style=False)
+
+
+_Representer.add_representer(list, _Representer.represent_list)
+_Representer.add_representer(dict, _Representer.represent_dict)
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+class _Reader:
+    def __init__(self, yaml: YAML, place: Place):
+        self._plain: dict[str, Callable[[ScalarNode], Any]] = {
+            _TAG + "int": yaml.constructor.construct_yaml_int,
+            _TAG + "float": yaml.constructor.construct_yaml_float,
+            _TAG + "bool": yaml.constructor.construct_yaml_bool,
+            _TAG + "null": yaml.constructor.construct_yaml_null,
+        }
+        self._place = place
+        self._seen: set[int] = set()
+
+    def node(self, node: Any, path: Path, line: int) -> Node:
+        place = self._place(line + 1)
+        if id(node) in self._seen:
+            raise UserError("a YAML alias (*name)", where=place, mend="write the value out")
+        self._seen.add(id(node))
+        tag = str(node.tag)
+        if isinstance(node, MappingNode) and tag in _COLLECTIONS:
+            return Node(self._mapping(node, path), place, path)
+        if isinstance(node, SequenceNode) and tag in _COLLECTIONS:
+            items = [self.node(item, (*path, i), item.start_mark.line) for i, item in enumerate(node.value)]
+            return Node(items, place, path)
+        if isinstance(node, ScalarNode) and (tag in self._plain or tag in _TEXT):
+            return Node(self._scalar(node, tag, place), place, path)
+        shown = tag.replace(_TAG, "!!")
+        raise UserError(f"the YAML tag {shown}", where=place, mend="remove it; a chain file needs none")
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        for key, value in node.value:
+            line = key.start_mark.line
+            if not isinstance(key, ScalarNode) or str(key.tag) not in _TEXT:
+                shown = (
+                    key.value if isinstance(key, ScalarNode) and key.value else "a list, mapping or nothing"
+                )
+                raise UserError(
+                    f"{shown} is no key", where=self._place(line + 1), mend="write a name before the colon"
+                )
+            if key.value in entries:
+                first = entries[key.value].place
+                raise UserError(
+                    f"the key {key.value} is written twice, first at {first}",
+                    where=self._place(line + 1),
+                    mend="keep one of them",
+                )
+            entries[key.value] = self.node(value, (*path, key.value), line)
+        return entries
+
+    def _scalar(self, node: ScalarNode, tag: str, place: str) -> Any:
+        if tag in _TEXT:
+            return node.value
+        try:
+            return self._plain[tag](node)
+        except (ValueError, KeyError):
+            shown = node.value if len(node.value) < 40 else f"{node.value[:36]} ..."
+            raise UserError(
+                f"{shown} cannot be read as a number", where=place, mend="write it plainly"
+            ) from None

@@ -1,0 +1,115 @@
+"""Any file system that fsspec or pyarrow knows, opened from a path or URL.
+
+fsspec goes first because it reads byte ranges of every protocol; where its driver for a protocol is not
+installed (s3fs, gcsfs), pyarrow's own file systems stand in.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from ray_compt.errors import UserError
+
+# What the drivers call the thing that changes when a file changes, best first.
+_VERSION_FIELDS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place that was looked up: `stamp` changes when the file there changes."""
+
+    url: str
+    exists: bool
+    is_folder: bool = False
+    size: int = 0
+    stamp: str = ""
+
+
+def open_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a path or URL, and the path inside it.
+
+    Raises:
+        UserError: the protocol is unknown or its driver is not installed.
+    """
+    try:
+        return url_to_fs(url)
+    except ImportError:
+        return _through_pyarrow(url)
+    except ValueError as error:
+        raise UserError(
+            f"cannot open {url!r}: {error}", mend="use a local path or a URL such as s3://"
+        ) from error
+
+
+def locate(url: str) -> Location:
+    """Look one path or URL up; a missing one has `exists` False."""
+    filesystem, path = open_filesystem(url)
+    try:
+        info = filesystem.info(path)
+    except FileNotFoundError:
+        return Location(url, exists=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"cannot look up {url!r}: {error}", where="data", mend="check access rights"
+        ) from error
+    return _location(filesystem, url, path, info)
+
+
+def glob_files(url: str) -> list[Location]:
+    """Files that a glob matches, sorted by path."""
+    filesystem, path = open_filesystem(url)
+    found = filesystem.glob(path, detail=True)
+    files = sorted((name, info) for name, info in found.items() if info["type"] == "file")
+    return [_location(filesystem, url, name, info) for name, info in files]
+
+
+def read_ranges(
+    filesystem: fsspec.AbstractFileSystem, path: str, ranges: list[tuple[int, int]]
+) -> list[bytes]:
+    """The bytes [start, end) of each range, one request a range."""
+    if len(ranges) == 1:
+        return [filesystem.cat_file(path, start=ranges[0][0], end=ranges[0][1])]
+    starts, ends = zip(*ranges)
+    return filesystem.cat_ranges([path] * len(ranges), list(starts), list(ends), on_error="raise")
+
+
+def _location(filesystem: fsspec.AbstractFileSystem, url: str, path: str, info: dict[str, Any]) -> Location:
+    size = int(info.get("size") or 0)
+    version = next((str(info[field]) for field in _VERSION_FIELDS if info.get(field)), "")
+    folder = info["type"] == "directory"
+    return Location(_with_protocol(filesystem, url, path), True, folder, size, f"{size}:{version}")
+
+
+def _with_protocol(filesystem: fsspec.AbstractFileSystem, url: str, path: str) -> str:
+    if "://" not in url or "://" in path:
+        return path
+    protocol = url.split("://", 1)[0]
+    return path if protocol in ("file", "local") else f"{protocol}://{path.lstrip('/')}"
+
+
+def _through_pyarrow(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    import pyarrow as pa
+    from fsspec.implementations.arrow import ArrowFSWrapper
+
+    protocol, _, rest = url.partition("://")
+    bucket = rest.split("/", 1)[0]
+    try:
+        filesystem = _arrow_filesystem(protocol, bucket)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"cannot open {url!r}: {error}",
+            mend=f"check the address and the access rights, or install fsspec's driver for {protocol}://",
+        ) from error
+    return ArrowFSWrapper(filesystem), rest
+
+
+@functools.lru_cache(maxsize=8)
+def _arrow_filesystem(protocol: str, bucket: str) -> Any:
+    from pyarrow import fs
+
+    return fs.FileSystem.from_uri(f"{protocol}://{bucket}")[0]

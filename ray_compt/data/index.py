@@ -1,0 +1,88 @@
+"""The index of a data set: which samples there are, and how any run of them is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_compt.config.schema import DataConfig
+from ray_compt.data.digits import digits_source
+from ray_compt.data.samples import BadSample, RawSample, Shard
+from ray_compt.data.shard_table import Fields
+from ray_compt.data.source import Progress, Source
+from ray_compt.data.webdataset import WebDatasetSource
+
+
+@dataclass(frozen=True)
+class Index:
+    """A data set, small and picklable; offsets inside shards stay in the cache and are loaded by readers.
+
+    Attributes:
+        source: how samples are read.
+        shards: shards that have usable samples.
+        bad: samples that indexing had to leave out; one entry may stand for several (`count`).
+        class_names: classes that occur, sorted (digits: by value); empty where there are none.
+        digest: hash of the usable samples, equal for equal shards wherever they lie.
+    """
+
+    source: Source
+    shards: tuple[Shard, ...]
+    bad: list[BadSample]
+    class_names: list[str]
+    digest: str
+
+    @property
+    def samples(self) -> int:
+        """Usable samples."""
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Usable samples of each shard, as `Order` wants them."""
+        return tuple(shard.samples for shard in self.shards)
+
+    @property
+    def bad_samples(self) -> int:
+        """Samples left out, as far as they could be counted."""
+        return sum(one.count for one in self.bad)
+
+    def read(self, shard: int, lo: int, hi: int) -> Iterator[RawSample]:
+        """Samples [lo, hi) of shard number `shard`, in order.
+
+        Raises:
+            OSError: the shard cannot be reached.
+            UserError: the shard changed since it was indexed.
+        """
+        return self.source.read(self.shards[shard], lo, hi)
+
+
+def open_index(
+    spec: str | Sequence[str], data: DataConfig, cache: str | Path, *, on_progress: Progress | None = None
+) -> Index:
+    """Resolve `spec` and index its shards, each only once: tables are kept under `cache`.
+
+    New shards are walked by Ray tasks where Ray runs, by a few threads otherwise.
+
+    Args:
+        spec: builtin:digits/train, builtin:digits/val, or shards as `patterns.find_shards` takes them.
+        data: its caption_field and class_field say what is looked for.
+        cache: folder or URL; one that cannot be written costs a walk at each start, nothing else.
+        on_progress: called with (shards done, shards in all) as new shards are walked.
+
+    Raises:
+        UserError: no shards, unreadable shards, or no usable sample.
+    """
+    source = _choose_source(spec, data, str(cache))
+    contents = source.scan(on_progress)
+    return Index(source, contents.shards, list(contents.bad), list(contents.class_names), contents.digest)
+
+
+def _choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
+    patterns = (spec,) if isinstance(spec, str) else tuple(spec)
+    if len(patterns) == 1 and patterns[0].startswith("builtin:"):
+        return digits_source(patterns[0])
+    # Reading tasks have other working directories.
+    folder = cache if "://" in cache else os.path.abspath(cache)
+    return WebDatasetSource(patterns, folder, Fields(data.caption_field, data.class_field))

@@ -1,0 +1,297 @@
+"""Ray Data inside a training worker: from steps to batches of tensors.
+
+    windows (items) --> ReadWindows (tasks) --> DecodeRows (tasks) --> iter_batches --> queue --> the training loop
+
+One data set covers a *segment* of many windows, over the ends of epochs, so that an epoch costs no start-up;
+the next segment starts while the last windows of the one before are still being consumed. The training loop
+only ever waits at the queue, with a limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray
+import ray.data
+import torch
+from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
+
+from ray_compt.data.index import Index
+from ray_compt.data.order import Order
+from ray_compt.data.samples import BadSample, Batch
+from ray_compt.data.tasks import DecodeRows, ReadWindows
+from ray_compt.data.windows import WindowRead, window_reads
+from ray_compt.errors import UserError
+
+if TYPE_CHECKING:
+    from ray_compt.data.preprocess import Preprocess
+
+SEGMENT_WINDOWS = 256
+# Decoded blocks: small enough for the first batch to come early and for decoding to spread over tasks.
+_BLOCK_BYTES = 4 << 20
+_PREFETCHED_BATCHES = 2
+_QUEUED_BATCHES = 2
+_POLL_S = 0.2
+_STOP_S = 3.0
+# Windows left when the next segment starts: time for Ray to plan it and fill its first batches.
+_LEAD_WINDOWS = 2
+# Where Ray Data talks to the terminal although nothing is wrong, and from which level on it may.
+_CHATTER = {
+    "ray.data._internal.progress": logging.ERROR,
+    "ray.data._internal.execution.streaming_executor": logging.WARNING,
+}
+
+
+def worker_batches(
+    index: Index,
+    order: Order,
+    preprocess: Preprocess,
+    *,
+    rank: int,
+    world: int,
+    first_step: int,
+    last_step: int,
+    reader_cpus: float,
+    readers: int | None = None,
+    first_batch_timeout_s: float = 300.0,
+    segment_windows: int = SEGMENT_WINDOWS,
+) -> Iterator[Batch]:
+    """This worker's share of the global batches of steps [first_step, last_step), in order.
+
+    Step s is batch s % batches_per_epoch of epoch s // batches_per_epoch. What was consumed before `first_step`
+    is not decoded again; at most the rest of one window is read again.
+
+    Args:
+        index: the data.
+        order: must be made from `index.sizes`.
+        preprocess: the training side is used.
+        rank: this worker's number.
+        world: number of workers, a divisor of the lanes.
+        first_step: the first step wanted.
+        last_step: the step after the last one wanted.
+        reader_cpus: logical CPUs of each reading or decoding task. Two tasks must fit beside the workers, or
+            one where `readers` is 1.
+        readers: decoding tasks at a time; by default this worker's share of the cluster's cores.
+        first_batch_timeout_s: longest wait for any batch.
+        segment_windows: windows of one Ray data set.
+
+    Raises:
+        UserError: no batch within the time, `world` does not divide the lanes, or the data changed.
+    """
+    _hush()
+    windows = window_reads(index, order, rank=rank, world=world, first_step=first_step, last_step=last_step)
+    build = _Build(
+        read=ReadWindows(index.source),
+        decode=DecodeRows(preprocess),
+        rows=order.global_batch // world,
+        reader_cpus=reader_cpus,
+        readers=readers or _readers(world),
+        world=world,
+    )
+    segments = _segments(windows, segment_windows)
+    step = first_step
+    feeders = [_Feeder(build, segment) for segment in islice(segments, 1)]
+    try:
+        while feeders:
+            while (columns := feeders[0].next(first_batch_timeout_s)) is not None:
+                yield _batch(step, columns)
+                step += 1
+                if feeders[0].nearly_done and len(feeders) == 1:
+                    feeders += [_Feeder(build, segment) for segment in islice(segments, 1)]
+            feeders.pop(0)
+    finally:
+        for feeder in feeders:
+            feeder.stop()
+
+
+@dataclass(frozen=True)
+class _Build:
+    """What every segment's data set has in common."""
+
+    read: ReadWindows
+    decode: DecodeRows
+    rows: int
+    reader_cpus: float
+    readers: int
+    world: int
+
+    def dataset(self, windows: list[WindowRead]) -> ray.data.Dataset:
+        with DataContext.current(_quiet_context(self.world)):
+            items = ray.data.from_items(
+                [{"window": window.to_json()} for window in windows], override_num_blocks=len(windows)
+            )
+            # Ray fuses steps of equal size into one task: what one reader wants, and nobody else.
+            reading = 1 if self.readers <= 2 else 2
+            rows = items.map_batches(
+                self.read,
+                batch_size=1,
+                batch_format="pyarrow",
+                num_cpus=self.reader_cpus,
+                compute=TaskPoolStrategy(size=reading),
+            )
+            return rows.map_batches(
+                self.decode,
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=self.reader_cpus,
+                compute=TaskPoolStrategy(size=self.readers),
+            )
+
+
+class _Feeder:
+    """Runs one segment in a thread and holds a few batches ready.
+
+    The thread exists so that waiting can have an end: Ray Data's own iterator waits for ever.
+    """
+
+    def __init__(self, build: _Build, windows: list[WindowRead]):
+        self._build, self._windows = build, windows
+        self._left = sum(window.batches for window in windows)
+        self._lead = sum(window.batches for window in windows[-_LEAD_WINDOWS:])
+        self._queue: queue.Queue[Any] = queue.Queue(_QUEUED_BATCHES)
+        self._stopped = threading.Event()
+        self._dataset: ray.data.Dataset | None = None
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        self._thread.start()
+
+    @property
+    def nearly_done(self) -> bool:
+        return self._left <= self._lead
+
+    def next(self, timeout_s: float) -> dict[str, np.ndarray] | None:
+        """The next batch's columns, None after the last."""
+        try:
+            item = self._queue.get(timeout=timeout_s)
+        except queue.Empty:
+            raise _nothing_came(timeout_s, self._build.reader_cpus) from None
+        if isinstance(item, BaseException):
+            raise _cause(item)
+        self._left -= 1
+        return item
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=_STOP_S)
+        if self._thread.is_alive() and self._dataset is not None:
+            _end_execution(self._dataset)
+            self._thread.join(timeout=_STOP_S)
+
+    def _run(self) -> None:
+        try:
+            self._dataset = self._build.dataset(self._windows)
+            for columns in self._dataset.iter_batches(
+                batch_size=self._build.rows, batch_format="numpy", prefetch_batches=_PREFETCHED_BATCHES
+            ):
+                self._put(columns)
+                if self._stopped.is_set():
+                    return
+            self._put(None)
+        except Exception as error:
+            self._put(error)
+
+    def _put(self, item: Any) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_S)
+                return
+            except queue.Full:
+                continue
+
+
+def _end_execution(dataset: ray.data.Dataset) -> None:
+    """End a run that is stuck before its next block; Ray Data itself lets go only between two blocks.
+
+    A run left behind would even start a new Ray once this one is shut down.
+    """
+    name = f"StreamingExecutor-{dataset.get_dataset_id()}"
+    executors: list[Any] = [thread for thread in threading.enumerate() if thread.name == name]
+    for executor in executors:
+        executor.shutdown(force=True)
+
+
+def _segments(windows: Iterator[WindowRead], count: int) -> Iterator[list[WindowRead]]:
+    while segment := list(islice(windows, count)):
+        yield segment
+
+
+def _batch(step: int, columns: dict[str, np.ndarray]) -> Batch:
+    keys = columns["key"].tolist()
+    valid = columns["valid"].astype(bool)
+    bad = [BadSample(keys[i], columns["shard"][i], columns["error"][i]) for i in np.flatnonzero(~valid)]
+    return Batch(
+        step=step,
+        # Ray's arrays are read-only views of its object store; a copy lets go of the store at once.
+        image=torch.from_numpy(np.array(columns["image"], dtype=np.uint8)),
+        text=torch.from_numpy(np.array(columns["text"], dtype=np.int64)),
+        valid=torch.from_numpy(valid),
+        keys=keys,
+        bad=bad,
+    )
+
+
+def _quiet_context(world: int) -> DataContext:
+    """A copy of the process's Ray Data settings: ordered, silent, and leaving room for the other workers."""
+    context = DataContext.get_current().copy()
+    context.execution_options.preserve_order = True
+    store = ray.cluster_resources().get("object_store_memory", 0)
+    if store:
+        context.execution_options.resource_limits = ExecutionResources(
+            object_store_memory=store / (2 * world)
+        )
+    context.target_max_block_size = _BLOCK_BYTES
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.enable_auto_log_stats = False
+    context.issue_detectors_config.detectors = []
+    # It would take a long pause of the training loop for a hang; the limit at the queue does not.
+    context.execution_no_progress_timeout_s = -1
+    return context
+
+
+def _hush() -> None:
+    """Keep Ray Data off the terminal, except where ray_compt itself is asked for everything (-v)."""
+    if not logging.getLogger("ray_compt").isEnabledFor(logging.DEBUG):
+        for name, level in _CHATTER.items():
+            logging.getLogger(name).setLevel(level)
+        # A short segment has fewer windows than there are readers.
+        warnings.filterwarnings("ignore", message="The maximum number of concurrent tasks")
+
+
+def _readers(world: int) -> int:
+    """Decoding tasks for one of `world` workers: its share of the cores that really exist."""
+    cores = min(ray.cluster_resources().get("CPU", 1), _nodes() * (os.cpu_count() or 1))
+    return max(1, int(cores // world))
+
+
+def _nodes() -> int:
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+def _nothing_came(timeout_s: float, reader_cpus: float) -> UserError:
+    free, total = (found.get("CPU", 0.0) for found in (ray.available_resources(), ray.cluster_resources()))
+    return UserError(
+        f"no batch of data came within {timeout_s:g} s; {free:g} of the cluster's {total:g} CPUs are free and "
+        f"each reading task needs {reader_cpus:g}",
+        where="data",
+        mend="free CPUs (fewer workers, or lower workers.cpus or data.reader_cpus), or check that the storage answers",
+    )
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The user's error where Ray has wrapped one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        cause = getattr(seen, "cause", None)
+        if isinstance(cause, UserError):
+            return cause
+        seen = cause if isinstance(cause, BaseException) else seen.__cause__
+    return error

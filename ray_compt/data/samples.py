@@ -1,0 +1,98 @@
+"""The records that cross the data room: from a shard on disk to a batch on the worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard as the index knows it.
+
+    Attributes:
+        path: absolute path or URL.
+        samples: usable samples, numbered 0 to samples - 1 in the order of the archive.
+        stamp: changes when the file changes (size and modification time or etag).
+    """
+
+    path: str
+    samples: int
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A sample that could not be used.
+
+    Attributes:
+        key: the sample's key; empty where damage hid it.
+        shard: path of its shard.
+        reason: one clause for people.
+        count: samples that this entry stands for, more than 1 where they cannot be named one by one.
+    """
+
+    key: str
+    shard: str
+    reason: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """A sample as stored, nothing decoded.
+
+    Attributes:
+        key: the sample's key in its shard.
+        image: the encoded picture (JPEG, PNG or WebP).
+        captions: every caption, the raw one first, at least one.
+        label: class name, where the data has classes.
+    """
+
+    key: str
+    image: bytes
+    captions: list[str]
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A worker's share of one global batch; n = global_batch / world rows.
+
+    Attributes:
+        step: optimizer step, counted from the beginning of the stage.
+        image: uint8 [n, 3, H, W], not yet normalised.
+        text: int64 [n, K, L] tokens of K captions each.
+        valid: bool [n]; a row that could not be decoded is False, its picture and tokens are zeros.
+        keys: n sample keys.
+        bad: the rows that are not valid, with the reason.
+    """
+
+    step: int
+    image: torch.Tensor
+    text: torch.Tensor
+    valid: torch.Tensor
+    keys: list[str]
+    bad: list[BadSample] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class EvalBatch:
+    """Samples for evaluation, in the order of the shards; bad ones are left out.
+
+    Attributes:
+        image: uint8 [n, 3, H, W], not yet normalised.
+        captions: every caption of each sample, the raw one first.
+        label: class of each sample, None where it has none.
+        keys: n sample keys.
+        bad: samples skipped since the batch before.
+    """
+
+    image: torch.Tensor
+    captions: list[list[str]]
+    label: list[str | None]
+    keys: list[str]
+    bad: list[BadSample] = field(default_factory=list)

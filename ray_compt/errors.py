@@ -1,0 +1,46 @@
+"""The one exception that people are meant to read.
+
+Everything that a user can mend (a wrong key, a missing shard, a stage that cannot grow) is raised as
+`UserError`; the command line prints it without a traceback and exits with `exit_code`. Everything else
+is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    Args:
+        message: what is wrong, with the offending value.
+        where: the place, for example ``chains/vit_4.yaml:12`` or a path or a stage's name.
+        mend: what to do about it, as an instruction.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, where: str | None = None, mend: str | None = None):
+        super().__init__(message, where, mend)
+        self.message = message
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{head}\n  mend: {self.mend}" if self.mend else head
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Ray carries exceptions between processes with pickle, which drops keyword arguments.
+        return (_rebuild, (type(self), self.message, self.where, self.mend))
+
+
+class TrainingError(UserError):
+    """Training stopped and could not go on by itself; what was trained is kept."""
+
+    exit_code = 1
+
+
+def _rebuild(kind: type[UserError], message: str, where: str | None, mend: str | None) -> UserError:
+    return kind(message, where=where, mend=mend)

@@ -1,0 +1,44 @@
+"""CLIP models: from a name or an inline configuration to a module, its size, its cost and its files.
+
+What to change here: the family's sizes (names.py), what an inline model may say (validate.py), how a model is
+stored (store.py). Must not import Ray, training or data; torch and open_clip only inside functions, so that
+`compt --help` stays fast.
+"""
+
+from __future__ import annotations
+
+from ray_compt.models.ascending import check_ascending
+from ray_compt.models.build import build_model, count_parameters
+from ray_compt.models.configs import model_config, with_image_size
+from ray_compt.models.macs import Macs, count_macs
+from ray_compt.models.names import FAMILY, model_name
+from ray_compt.models.pretrained import open_pretrained
+from ray_compt.models.store import (
+    check_state,
+    load_config,
+    load_metadata,
+    load_preprocess,
+    load_state,
+    save_model,
+)
+from ray_compt.models.tokenizer import make_tokenizer
+
+__all__ = [
+    "FAMILY",
+    "Macs",
+    "build_model",
+    "check_ascending",
+    "check_state",
+    "count_macs",
+    "count_parameters",
+    "load_config",
+    "load_metadata",
+    "load_preprocess",
+    "load_state",
+    "make_tokenizer",
+    "model_config",
+    "model_name",
+    "open_pretrained",
+    "save_model",
+    "with_image_size",
+]

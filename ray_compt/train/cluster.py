@@ -1,0 +1,157 @@
+"""Connecting to Ray, and making sure that a stage's resources can exist before anything waits for them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ray_compt.errors import UserError
+
+# Seconds; Ray's own defaults wait much longer, or for ever.
+WORKER_START_S, COLLECTIVE_S, CONNECT_S = 120, 300, 10
+
+QUIET = {
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
+    "RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+ALWAYS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # One more process a stage, whose notices nothing here reads yet.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(WORKER_START_S),
+    "RAY_TRAIN_COLLECTIVE_TIMEOUT_S": str(COLLECTIVE_S),
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run needs at the same time, in Ray's logical resources.
+
+    Attributes:
+        workers: fewest training workers; `most` is the largest number of them.
+        cpus, gpus: of one worker.
+        teacher_cpus, teacher_gpus: of the teacher; 0 without one.
+        reader_cpus: of one reading task.
+    """
+
+    workers: int
+    most: int
+    cpus: float
+    gpus: float
+    teacher_cpus: float = 0
+    teacher_gpus: float = 0
+    reader_cpus: float = 0.25
+
+    def total(self, workers: int) -> dict[str, float]:
+        # Each worker's pipeline reads and decodes in tasks of their own.
+        cpus = workers * (self.cpus + 2 * self.reader_cpus) + self.teacher_cpus
+        return {"CPU": cpus, "GPU": workers * self.gpus + self.teacher_gpus}
+
+
+def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> None:
+    """Connect to a running cluster, or start Ray on this machine where `address` is None.
+
+    On this machine we own Ray's count of CPUs: workers, readers and the teacher share the real cores instead
+    of waiting for one another for ever.
+
+    Raises:
+        UserError: no cluster at `address`, or too few CPUs or GPUs for the fewest workers.
+    """
+    for name, value in (ALWAYS if verbose else ALWAYS | QUIET).items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if not ray.is_initialized():
+        if address is None:
+            _check_this_machine(needs)
+        _connect(address, needs, verbose=verbose)
+    _check_cluster(needs)
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
+    import ray
+
+    level = "INFO" if verbose else "ERROR"
+    options: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose, "configure_logging": verbose}
+    if address is None:
+        # The worker group, one reader each, the teacher, and two for evaluation and indexing.
+        cpus = max(usable_cores(), int(needs.total(min(needs.most, usable_cores()))["CPU"]) + 3)
+        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+    else:
+        _check_address(address)
+        options |= {"address": address}
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.ERROR)
+    for attempt in range(3):
+        try:
+            ray.init(**options)
+            return
+        except ConnectionError as error:
+            raise _no_cluster(address, error) from error
+        except RuntimeError:
+            # On a loaded machine Ray's processes sometimes miss their own start-up deadline.
+            if attempt == 2:
+                raise
+            ray.shutdown()
+            time.sleep(2)
+
+
+def _check_address(address: str) -> None:
+    """Knock at HOST:PORT, because Ray itself tries for a minute before it gives up."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> UserError:
+    return UserError(
+        f"no Ray cluster answers ({str(error).splitlines()[0]})",
+        where=f"address {address}",
+        mend="start one with `ray start --head`, or leave out --address and RAY_ADDRESS to use this machine",
+    )
+
+
+def _check_this_machine(needs: Needs) -> None:
+    cores = usable_cores()
+    if needs.workers * needs.cpus > cores and needs.workers > 1:
+        raise UserError(
+            f"{needs.workers} workers of {needs.cpus:g} CPUs need {needs.workers * needs.cpus:g} CPUs; "
+            f"this machine has {cores}",
+            where="workers.min",
+            mend=f"set workers.min to {max(1, int(cores // needs.cpus))} or less, or give --address of a cluster",
+        )
+
+
+def _check_cluster(needs: Needs) -> None:
+    import ray
+
+    have, want = ray.cluster_resources(), needs.total(needs.workers)
+    short = {kind: (amount, have.get(kind, 0)) for kind, amount in want.items() if amount > have.get(kind, 0)}
+    if short:
+        listed = " and ".join(f"{want:g} {kind}s (it has {got:g})" for kind, (want, got) in short.items())
+        raise UserError(
+            f"{needs.workers} workers with their readers and teacher need {listed}",
+            where="Ray cluster",
+            mend="add nodes, or lower workers.min, workers.cpus, workers.gpus or teacher.cpus",
+        )

@@ -1,0 +1,50 @@
+"""Building a stage's DeepSpeed engine, fresh or from a checkpoint."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from ray_compt.train.deepspeed_setup import deepspeed_config
+from ray_compt.train.job import StageJob
+from ray_compt.train.state import EngineState, restore_state
+from ray_compt.train.student import Student, load_initial, parameter_groups
+
+
+def build_engine(
+    deepspeed: ModuleType, job: StageJob, world_size: int, device: torch.device, state: EngineState | None
+) -> Any:
+    """Wrap the stage's student in DeepSpeed.
+
+    Weights go into the module before `deepspeed.initialize`, which copies them into its fp32 masters, and
+    the optimizer's moments after it.
+    """
+    student = Student(
+        job.model, job.teacher_width, job.seed, checkpointing=job.train.activation_checkpointing
+    )
+    if state is not None:
+        with torch.no_grad():
+            student.load_state_dict(state.weights)
+    elif job.initial is not None:
+        load_initial(student, load_file(job.initial))
+    student.to(device)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(student, job.train.weight_decay),
+        lr=job.train.lr,
+        betas=job.train.betas,
+        eps=job.train.eps,
+        fused=True,
+    )
+    engine, *_ = deepspeed.initialize(
+        model=student,
+        optimizer=optimizer,
+        config=deepspeed_config(job.train, world_size),
+        dist_init_required=False,
+    )
+    engine.train()
+    if state is not None:
+        restore_state(engine, state)
+    return engine

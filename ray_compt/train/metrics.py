@@ -1,0 +1,73 @@
+"""What a stage leaves behind step by step: metrics.jsonl and TensorBoard's event files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class MetricsWriter:
+    """Appends one line a step to `metrics.jsonl` and mirrors the numbers in TensorBoard.
+
+    Args:
+        folder: the stage's folder.
+        step: steps already taken; lines of later steps, left by a run that was cut off after its last
+            checkpoint, are dropped, so every step stands in the file once.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        # Imported here: TensorBoard takes a second to import, and only one worker needs it.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = folder / "metrics.jsonl"
+        truncate_metrics(self._path, step)
+        self._file = self._path.open("a")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        """Record the values of optimizer step `step` (from 1)."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            if isinstance(value, (int, float)):
+                self._board.add_scalar(f"train/{name}", value, step)
+
+    def flush(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._board.flush()
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+        self._board.close()
+
+
+def truncate_metrics(path: Path, step: int) -> None:
+    """Keep only the whole lines of steps up to `step`."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= step]
+    part = path.with_name(path.name + ".part")
+    part.write_text("".join(kept))
+    os.replace(part, path)
+
+
+def record_evaluation(folder: Path, step: int, metrics: dict[str, float]) -> None:
+    """Append a stage's evaluation to its metrics.jsonl and TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, "evaluation": metrics}) + "\n")
+    with SummaryWriter(str(folder / "tensorboard")) as board:
+        for name, value in metrics.items():
+            board.add_scalar(f"evaluation/{name}", value, step)
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        # A line that a crash cut in half belongs to no step.
+        return float("inf")

@@ -1,0 +1,122 @@
+"""A worker's bookkeeping: counts, metrics, events, and the limit on unreadable samples."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from ray_compt.data import Batch
+from ray_compt.errors import TrainingError
+from ray_compt.train.checkpoint import Progress
+from ray_compt.train.job import StageJob
+from ray_compt.train.metrics import MetricsWriter
+from ray_compt.train.step import STATS, StepResult
+
+EVENT_INTERVAL_S = 0.5
+
+
+class Recorder:
+    """Counts on every worker, writes metrics and reports progress on rank 0.
+
+    Numbers stay on the device until they are flushed, so that recording a step does not wait for it.
+    """
+
+    def __init__(self, job: StageJob, board: Any, progress: Progress, *, rank: int, world: int):
+        self._job, self._board, self._rank = job, board, rank
+        self.progress = progress
+        self._pending: list[tuple[int, StepResult, float]] = []
+        self._bad_here = 0
+        self._last_step_end = time.monotonic()
+        self._last_event = 0.0
+        self._wait = 0.0
+        self._first_step = progress.step
+        self._writer = MetricsWriter(job.path, progress.step) if rank == 0 else None
+        self._post("started", {"workers": world, "step": progress.step})
+
+    def loaded(self, batch: Batch) -> None:
+        """A batch has arrived; the time since the last step was spent waiting for data and teacher."""
+        self._wait = time.monotonic() - self._last_step_end
+        for bad in batch.bad:
+            self._board.post.remote("bad_sample", asdict(bad))
+
+    def stepped(self, result: StepResult) -> Progress:
+        """A step has been taken; returns the progress, whose sample counts are exact after `flush`."""
+        now = time.monotonic()
+        first = self.progress.step == self._first_step
+        # The first step after a start waits for the pipeline to fill; that is start-up, not training.
+        seconds = 0.0 if first else now - self._last_step_end
+        self._last_step_end = now
+        self.progress = replace(
+            self.progress, step=self.progress.step + 1, seconds=self.progress.seconds + seconds
+        )
+        self._pending.append((self.progress.step, result, self._wait))
+        if now - self._last_event > EVENT_INTERVAL_S:
+            self.flush()
+        return self.progress
+
+    def flush(self) -> None:
+        """Bring the pending numbers in, write them, and stop the stage where too much data is unreadable."""
+        if not self._pending:
+            return
+        table = torch.stack([result.stats for _, result, _ in self._pending]).cpu().tolist()
+        for (step, result, wait), row in zip(self._pending, table):
+            self._record(step, result, wait, dict(zip(STATS, row)))
+        last = dict(zip(STATS, table[-1]))
+        self._pending = []
+        self._last_event = time.monotonic()
+        self._post(
+            "progress",
+            {
+                "step": self.progress.step,
+                "steps": self._job.steps,
+                "loss": last["loss"],
+                "seconds": self.progress.seconds,
+                "samples": self.progress.samples,
+            },
+        )
+        self._check_bad_share()
+
+    def saved(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+        self._post("checkpoint", {"step": self.progress.step})
+        # Saving is not training.
+        self._last_step_end = time.monotonic()
+
+    def close(self) -> None:
+        self.flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _record(self, step: int, result: StepResult, wait: float, stats: dict[str, float]) -> None:
+        valid = round(stats.pop("valid"))
+        self.progress = replace(
+            self.progress,
+            samples=self.progress.samples + valid,
+            bad_samples=self.progress.bad_samples + self._job.order.global_batch - valid,
+        )
+        if self._writer is not None:
+            values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
+            self._writer.write(
+                step, {**values, "samples": self.progress.samples, "wait_ms": round(1000 * wait, 2)}
+            )
+
+    def _check_bad_share(self) -> None:
+        """Counts are the same on every worker; the first to look stops the stage, Ray Train ends the others."""
+        epoch = self._job.order.batches_per_epoch * self._job.order.global_batch
+        seen = self.progress.step * self._job.order.global_batch
+        allowed = self._job.max_bad_share * max(seen, epoch)
+        if self.progress.bad_samples > allowed:
+            raise TrainingError(
+                f"{self.progress.bad_samples} of {seen} samples could not be read, more than "
+                f"data.max_bad_share {self._job.max_bad_share:g} allows",
+                where=f"stage {self._job.name}, step {self.progress.step}",
+                mend=f"see {self._job.path / 'bad_samples.jsonl'}; repair the shards or raise data.max_bad_share",
+            )
+
+    def _post(self, kind: str, values: dict[str, Any]) -> None:
+        if self._rank == 0:
+            self._board.post.remote(kind, values)

@@ -1,0 +1,120 @@
+"""Running the real program on real, tiny chains."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from safetensors.torch import load_file
+
+TIMEOUT_S = 400
+
+
+def tiny_model(width: int, layers: int = 1, embed_dim: int = 16) -> dict[str, Any]:
+    return {
+        "embed_dim": embed_dim,
+        "vision_cfg": {"image_size": 8, "patch_size": 4, "width": width, "layers": layers, "head_width": 16},
+        "text_cfg": {
+            "context_length": 10,
+            "vocab_size": 49408,
+            "width": width,
+            "heads": width // 16,
+            "layers": layers,
+        },
+    }
+
+
+def tiny_chain(folder: Path, *, stages: list[dict[str, Any]], name: str = "tiny", **sections: Any) -> Path:
+    """Write a chain file that trains on digits in a few steps; sections are merged into the defaults."""
+    chain: dict[str, Any] = {
+        "name": name,
+        "data": {
+            "train": "builtin:digits/train",
+            "val": "builtin:digits/val",
+            "image_size": 8,
+            "lanes": 4,
+            "window_batches": 2,
+            "class_templates": ["the digit {}"],
+        },
+        "train": {"global_batch": 64, "lr": 1.0e-3, "warmup_steps": 2, "checkpoint_every": 4},
+        "stages": stages,
+    }
+    for section, values in sections.items():
+        chain[section] = {**chain.get(section, {}), **values}
+    file = folder / f"{name}.yaml"
+    file.write_text(json.dumps(chain))  # JSON is YAML.
+    return file
+
+
+@contextmanager
+def ray_folder() -> Iterator[str]:
+    """A short path for Ray's sockets; removed afterwards."""
+    folder = tempfile.mkdtemp(prefix="rc", dir="/tmp")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "ray_compt", *map(str, arguments)]
+
+
+def environment(ray_dir: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {**kept, "RAY_TMPDIR": ray_dir, "COLUMNS": "160"}
+
+
+def compt(*arguments: str | Path, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    """Run `compt ARGUMENTS` to its end, with its own Ray."""
+    with ray_folder() as folder:
+        return subprocess.run(
+            command(*arguments),
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def ledger(run: Path) -> dict[str, Any]:
+    return json.loads((run / "ledger.json").read_text())
+
+
+def weights(stage: Path) -> dict[str, torch.Tensor]:
+    return load_file(stage / "model.safetensors")
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """Largest absolute difference of any weight of two stages' models."""
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    return max((a[name] - b[name]).abs().max().item() for name in a)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end(processes: list[psutil.Process]) -> None:
+    """Kill processes that a test started, and wait for them."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=20)

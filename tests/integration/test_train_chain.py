@@ -1,0 +1,147 @@
+"""`compt train` from a chain file to a family of models that plain open_clip loads."""
+
+from __future__ import annotations
+
+import json
+
+import open_clip
+import torch
+
+from ray_compt.data.preprocess import normalise
+from ray_compt.models import count_macs, count_parameters, load_config, make_tokenizer
+from tests.integration.conftest import FinishedRun
+from tests.integration.harness import compt, largest_difference, ledger, tiny_chain, weights
+
+FOLDERS = ["01-small", "02-medium", "03-large"]
+STEPS, BATCH = 11, 64
+
+
+def test_the_ledger_says_what_every_stage_did(finished_run: FinishedRun) -> None:
+    book = ledger(finished_run.folder)
+    assert (book["schema"], book["chain"], book["individual"]) == (1, "tiny", [])
+    assert [entry["folder"] for entry in book["stages"]] == FOLDERS
+    for entry in book["stages"]:
+        config = load_config(finished_run.folder / entry["folder"])
+        assert entry["state"] == "done"
+        assert entry["parameters"] == count_parameters(config)
+        assert (entry["steps"], entry["samples"], entry["bad_samples"]) == (STEPS, STEPS * BATCH, 0)
+        assert entry["seconds"] > 0 and entry["samples_per_second"] > 0
+        assert set(entry["metrics"]) >= {"zero_shot_top1", "image_to_text_r1", "text_to_image_r10", "samples"}
+    assert [entry["teacher"] for entry in book["stages"]] == [None, "actor", "inline"]
+    assert book["stages"][0]["growth"] == "scratch"
+    assert all("lossless" in entry["growth"] for entry in book["stages"][1:])
+
+
+def test_macs_are_three_forwards_of_the_student_and_one_of_the_teacher(finished_run: FinishedRun) -> None:
+    entries = ledger(finished_run.folder)["stages"]
+    macs = [count_macs(load_config(finished_run.folder / folder)) for folder in FOLDERS]
+    forward = [m.image + m.text for m in macs]
+    for place, entry in enumerate(entries):
+        teacher = STEPS * BATCH * forward[place - 1] if place else 0
+        assert entry["teacher_macs"] == teacher
+        assert entry["macs"] == 3 * STEPS * BATCH * forward[place] + teacher
+
+
+def test_plain_open_clip_loads_every_stage_with_the_same_features(finished_run: FinishedRun) -> None:
+    from ray_compt.models import build_model, load_state
+
+    pixels = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    for folder in FOLDERS:
+        path = finished_run.folder / folder
+        model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{path}")
+        tokens = open_clip.get_tokenizer(f"local-dir:{path}")(["the digit two", "a seven"])
+        assert torch.equal(tokens, make_tokenizer(load_config(path))(["the digit two", "a seven"]))
+        normalisation = preprocess.transforms[-1]
+        images = normalise(pixels, normalisation.mean, normalisation.std)
+        ours = build_model(load_config(path))
+        ours.load_state_dict(load_state(path))
+        ours.eval(), model.eval()
+        with torch.no_grad():
+            torch.testing.assert_close(
+                model.encode_image(images), ours.encode_image(images), atol=1e-6, rtol=0
+            )
+            torch.testing.assert_close(model.encode_text(tokens), ours.encode_text(tokens), atol=1e-6, rtol=0)
+
+
+def test_exports_hold_nothing_but_open_clips_tensors(finished_run: FinishedRun) -> None:
+    """The third stage learnt maps to its teacher's width; they are not part of the model."""
+    for folder in FOLDERS:
+        assert not [name for name in weights(finished_run.folder / folder) if "map" in name]
+
+
+def test_every_step_and_the_evaluation_are_on_record(finished_run: FinishedRun) -> None:
+    for folder, distilled in zip(FOLDERS, (False, True, True)):
+        path = finished_run.folder / folder
+        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [*range(1, STEPS + 1), STEPS]
+        assert "zero_shot_top1" in lines[-1]["evaluation"]
+        # A lossless start is its teacher up to rounding; what it learns leads away from there.
+        assert (lines[-2]["distill_loss"] > 1e-5) == distilled
+        assert list((path / "tensorboard").glob("events.out.tfevents.*"))
+        assert not (path / "initial").exists()
+
+
+def test_a_grown_stage_begins_where_its_predecessor_ended(finished_run: FinishedRun) -> None:
+    def losses(folder: str) -> list[float]:
+        lines = (finished_run.folder / folder / "metrics.jsonl").read_text().splitlines()[:-1]
+        return [json.loads(line)["task_loss"] for line in lines]
+
+    assert losses("02-medium")[0] < losses("01-small")[0] - 0.1
+    assert abs(losses("02-medium")[0] - losses("01-small")[-1]) < 0.5
+
+
+def test_the_terminal_is_quiet(finished_run: FinishedRun) -> None:
+    """One line an event and a table; none of Ray's, DeepSpeed's or torch's lines."""
+    assert finished_run.errors == ""
+    lines = finished_run.output.splitlines()
+    noise = ("(pid=", "WARNING", "INFO", "Warning", "ray.init", "deepspeed", "Checkpoint(", "Dataset")
+    assert not [line for line in lines if any(word in line for word in noise)]
+    assert len(lines) < 40
+    assert sum(line.startswith("stage ") for line in lines) == 3
+    assert "zero-shot" in finished_run.output and "times less compute" in finished_run.output
+
+
+def test_a_finished_run_is_only_shown_again(finished_run: FinishedRun) -> None:
+    before = (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns
+    again = compt("train", finished_run.chain, "--run-dir", finished_run.folder, "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == ledger(finished_run.folder)
+    assert (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_change_of_a_finished_stage_is_refused_and_loses_nothing(finished_run: FinishedRun) -> None:
+    before = ledger(finished_run.folder)
+    changed = compt("train", finished_run.chain, "--run-dir", finished_run.folder, "--set", "stages.0.lr=0.5")
+    assert changed.returncode == 2
+    assert "stages.0.train.lr: 0.001 -> 0.5" in changed.stderr
+    assert "Traceback" not in changed.stderr
+    assert ledger(finished_run.folder) == before
+
+
+def test_compt_eval_finds_what_the_ledger_says(finished_run: FinishedRun) -> None:
+    result = compt("eval", finished_run.folder, "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    for entry in ledger(finished_run.folder)["stages"]:
+        assert str(entry["metrics"]["zero_shot_top1"])[:6] in json.dumps(found)
+
+
+def test_individual_models_are_trained_from_scratch_and_the_first_is_shared(
+    finished_run: FinishedRun, tmp_path_factory
+) -> None:
+    folder = tmp_path_factory.mktemp("individual")
+    from tests.integration.harness import tiny_model
+
+    stages = [
+        {"model": tiny_model(16), "epochs": 0.2, "name": "a"},
+        {"model": tiny_model(32), "epochs": 0.1, "name": "b", "distill": {"weight": 0.0}},
+    ]
+    chain = tiny_chain(folder, stages=stages)
+    result = compt("train", chain, "--run-dir", folder / "run", "--individual", "--json")
+    assert result.returncode == 0, result.stderr
+    book = json.loads(result.stdout)
+    assert [entry["folder"] for entry in book["individual"]] == ["01-a", "individual/02-b"]
+    alone = book["individual"][1]
+    assert (alone["state"], alone["growth"], alone["epochs"]) == ("done", "scratch", 0.2)
+    assert book["stages"][1]["epochs"] == 0.1
+    assert largest_difference(folder / "run" / "02-b", folder / "run" / "individual" / "02-b") > 0.01

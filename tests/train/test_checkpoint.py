@@ -1,0 +1,70 @@
+"""Checkpoints: what is written is read back, and what is damaged or foreign is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from ray_compt.errors import UserError
+from ray_compt.train.checkpoint import Progress, find_latest, read_checkpoint, write_checkpoint
+from ray_compt.train.state import EngineState
+
+STATE = EngineState(
+    weights={"clip.a": torch.randn(3, 2), "clip.logit_scale": torch.ones(1)},
+    moments={
+        "exp_avg": {"clip.a": torch.randn(3, 2), "clip.logit_scale": torch.zeros(1)},
+        "exp_avg_sq": {"clip.a": torch.rand(3, 2), "clip.logit_scale": torch.ones(1)},
+    },
+    updates=7,
+    scaler={"cur_scale": 1024.0},
+)
+
+
+def _write(folder: Path, step: int = 7) -> Path:
+    folder.mkdir(parents=True)
+    write_checkpoint(folder, STATE, Progress(step=step, seconds=1.5, samples=70, bad_samples=2), "owner")
+    return folder
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+    state, progress = read_checkpoint(_write(tmp_path / "c"), "owner")
+    assert progress == Progress(step=7, seconds=1.5, samples=70, bad_samples=2)
+    assert (state.updates, state.scaler) == (7, {"cur_scale": 1024.0})
+    pairs = [(state.weights, STATE.weights), *((state.moments[k], STATE.moments[k]) for k in STATE.moments)]
+    for ours, theirs in pairs:
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "c")
+    with pytest.raises(UserError, match="another model"):
+        read_checkpoint(folder, "somebody else")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "moments.safetensors"])
+def test_a_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
+    folder = _write(tmp_path / "c")
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is missing or damaged"):
+        read_checkpoint(folder, "owner")
+
+
+def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
+    assert find_latest(tmp_path, "owner") is None
+    for step in (3, 9, 6):
+        _write(tmp_path / f"checkpoint_{step}", step)
+    (tmp_path / "checkpoint_99").mkdir()
+    found = find_latest(tmp_path, "owner")
+    assert found is not None
+    assert (found[0].name, found[1].step) == ("checkpoint_9", 9)
+
+
+def test_progress_has_only_plain_values() -> None:
+    """It is stored as JSON; a field of another kind would not come back as itself."""
+    assert all(isinstance(value, (int, float)) for value in dataclasses.astuple(Progress()))

@@ -1,0 +1,40 @@
+"""metrics.jsonl holds every step once, whatever was cut off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ray_compt.train.metrics import MetricsWriter, record_evaluation
+
+
+def _steps(folder: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_steps_after_the_checkpoint_and_half_lines_are_dropped_on_resume(tmp_path: Path) -> None:
+    writer = MetricsWriter(tmp_path, 0)
+    for step in range(1, 6):
+        writer.write(step, {"loss": 1.0 / step})
+    writer.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')
+    writer = MetricsWriter(tmp_path, 3)
+    writer.write(4, {"loss": 0.5})
+    writer.close()
+    assert _steps(tmp_path) == [1, 2, 3, 4]
+
+
+def test_the_evaluation_stands_beside_the_steps_and_in_tensorboard(tmp_path: Path) -> None:
+    writer = MetricsWriter(tmp_path, 0)
+    writer.write(1, {"loss": 2.0})
+    writer.close()
+    record_evaluation(tmp_path, 1, {"zero_shot_top1": 0.5})
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["evaluation"] == {
+        "zero_shot_top1": 0.5
+    }
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert set(board.Tags()["scalars"]) == {"train/loss", "evaluation/zero_shot_top1"}
