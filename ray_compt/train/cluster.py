@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +105,8 @@ def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
         logging.getLogger("ray").setLevel(logging.ERROR)
     for attempt in range(3):
         try:
-            ray.init(**options)
+            with _kept_sigterm():
+                ray.init(**options)
             return
         except ConnectionError as error:
             raise _no_cluster(address, error) from error
@@ -111,6 +116,17 @@ def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
                 raise
             ray.shutdown()
             time.sleep(2)
+
+
+@contextmanager
+def _kept_sigterm() -> Iterator[None]:
+    """Put the caller's SIGTERM handler back: connecting installs Ray's own, which aborts the process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _check_address(address: str) -> None:
