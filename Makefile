@@ -14,12 +14,13 @@ STAMP := $(VENV)/installed-$(EXTRAS)
 SAY := @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean distclean
+.PHONY: help setup demo test test-faults lint format clean distclean
 
 help:
 	@echo "make setup      create $(VENV) and install everything in it (6.5 GB on disk, once)"
 	@echo "make demo       train a chain of three small models on scanned digits (under 4 minutes)"
-	@echo "make test       run the whole test suite"
+	@echo "make test       run the test suite (under 15 minutes on 2 cores)"
+	@echo "make test-faults  kill, stop and drain on a cluster of several nodes (some 20 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff format the code"
 	@echo "make clean      remove caches and build output"
@@ -33,8 +34,12 @@ demo: setup
 	@$(BIN)/compt train digits
 
 test: setup
-	$(SAY) "Running the whole test suite, quick tests first"
-	@$(BIN)/python -m pytest $(ARGS)
+	$(SAY) "Running the test suite, quick tests first"
+	@$(BIN)/python -m pytest --ignore=tests/faults $(ARGS)
+
+test-faults: setup
+	$(SAY) "Killing, stopping and draining on a cluster of several nodes on this machine"
+	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: setup
 	$(SAY) "Linting"

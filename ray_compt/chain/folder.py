@@ -3,6 +3,7 @@
 runs/NAME/
   chain.yaml              the resolved configuration
   ledger.json             what every stage cost and reached
+  driver.json             who trains here now; empty where nobody does
   index/                  the shards' indexes
   01-ViT-T-16/            a stage
     initial/              grown weights, until the stage is done
@@ -16,10 +17,13 @@ runs/NAME/
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.lock import only_driver
 from ray_compt.config import compare_chains, dump_chain, load_chain
 from ray_compt.config.schema import Chain
 from ray_compt.errors import UserError
@@ -53,14 +57,21 @@ class RunFolder:
         return self.path / entry.folder
 
 
-def open_run(run_dir: str, chain: Chain) -> tuple[RunFolder, Ledger]:
-    """Create a run folder, or open one to go on.
+@contextmanager
+def open_run(run_dir: str, chain: Chain) -> Iterator[tuple[RunFolder, Ledger]]:
+    """Create a run folder, or open one to go on, and keep other drivers out of it meanwhile.
 
     Raises:
-        UserError: the folder cannot be written, or holds finished stages that the chain file contradicts.
+        UserError: the folder cannot be written, another driver trains there, or it holds finished stages that
+            the chain file contradicts.
     """
     folder = RunFolder(Path(run_dir).absolute())
     _make_writable(folder.path)
+    with only_driver(folder.path):
+        yield folder, _open_ledger(folder, chain)
+
+
+def _open_ledger(folder: RunFolder, chain: Chain) -> Ledger:
     if folder.ledger_file.exists():
         ledger = Ledger.open(folder.ledger_file)
         _refuse_changes(folder, ledger, chain)
@@ -71,7 +82,7 @@ def open_run(run_dir: str, chain: Chain) -> tuple[RunFolder, Ledger]:
         ledger = Ledger(folder.ledger_file, chain.name, _entries(chain, []), [])
     _write(folder.chain_file, dump_chain(chain))
     ledger.save()
-    return folder, ledger
+    return ledger
 
 
 def add_individuals(ledger: Ledger, chain: Chain) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ray_compt.errors import UserError
+from ray_compt.train.disk import explained
 
 SCHEMA = 1
 State = Literal["pending", "running", "done", "failed"]
@@ -109,12 +110,18 @@ class Ledger:
         return changed
 
     def save(self) -> None:
+        """Replace the file.
+
+        Raises:
+            TrainingError: the disk is full; the file on it is the one before.
+        """
         part = self._path.with_name(self._path.name + ".part")
-        with part.open("w") as file:
-            json.dump(self.to_json(), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self._path)
+        with explained(str(self._path)):
+            with part.open("w") as file:
+                json.dump(self.to_json(), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self._path)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ray_compt.chain.prepare import StagePlan
-from ray_compt.config.schema import Chain, StageConfig
+from ray_compt.config.schema import Chain, StageConfig, WorkersConfig
 from ray_compt.train.cluster import Needs, usable_cores
 
 READING_CORES = 1
@@ -29,6 +29,12 @@ def chain_needs(chain: Chain, plans: Sequence[StagePlan]) -> Needs:
         teacher_gpus=max((teacher.gpus for teacher in forced), default=0),
         reader_cpus=chain.data.reader_cpus,
     )
+
+
+def within_machine(workers: WorkersConfig) -> WorkersConfig:
+    """No more workers than this machine has cores for: where we start Ray, its own count of CPUs is ours."""
+    fitting = int(usable_cores() // workers.cpus)
+    return workers.model_copy(update={"max": max(workers.min, min(workers.most, fitting))})
 
 
 def place_teacher(stage: StageConfig) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ from ray_compt.chain.folder import RunFolder, add_individuals, open_run
 from ray_compt.chain.initial import write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
-from ray_compt.chain.placement import chain_needs, place_teacher
+from ray_compt.chain.placement import chain_needs, place_teacher, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
 from ray_compt.config.schema import Chain
@@ -63,20 +63,20 @@ def train_chain(
     """
     terminal = Terminal(console)
     plans = prepare(chain)
-    folder, ledger = open_run(run_dir, chain)
-    if individual:
-        add_individuals(ledger, chain)
     for note in (note for plan in plans for note in plan.notes):
         terminal.line(note)
-    alone = prepare_individuals(chain) if individual else []
-    if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
-        terminal.line(f"chain {chain.name}: complete in {folder.path}")
-    else:
-        start_ray(address, chain_needs(chain, plans), verbose=verbose)
-        inputs = open_inputs(chain, folder, terminal)
-        ledger.training_samples = inputs.train.samples
-        run = _Run(chain, folder, ledger, terminal, inputs, step_limit, verbose)
-        run.train_family(plans, alone)
+    with open_run(run_dir, chain) as (folder, ledger):
+        if individual:
+            add_individuals(ledger, chain)
+        alone = prepare_individuals(chain) if individual else []
+        if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
+            terminal.line(f"chain {chain.name}: complete in {folder.path}")
+        else:
+            start_ray(address, chain_needs(chain, plans), verbose=verbose)
+            inputs = open_inputs(chain, folder, terminal)
+            ledger.training_samples = inputs.train.samples
+            run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
+            run.train_family(plans, alone)
     if summary:
         print_summary(terminal, chain, plan_chain(chain, ledger.training_samples), ledger)
     return ledger.to_json()
@@ -92,6 +92,7 @@ class _Run:
     terminal: Terminal
     inputs: Inputs
     step_limit: int | None
+    on_this_machine: bool
     verbose: bool
 
     def train_family(self, plans: list[StagePlan], alone: list[StagePlan]) -> None:
@@ -184,7 +185,7 @@ class _Run:
             initial=str(initial) if initial else None,
             model=plan.model,
             train=stage.train,
-            workers=stage.workers,
+            workers=within_machine(stage.workers) if self.on_this_machine else stage.workers,
             steps=plan.steps(self.inputs.train.samples, self.step_limit),
             index=self.inputs.train,
             order=self.inputs.order(stage.train.global_batch),
@@ -238,6 +239,12 @@ class _Listener:
             rate = _rate(values["samples"], values["seconds"])
             self._lines.progress(values["step"], values["loss"], rate)
             self._save(values, rate)
+        elif event.kind == "resize":
+            self._lines.resize(values["from"], values["to"], values["reason"])
+        elif event.kind == "failure":
+            self._lines.failure(values["reason"], values["number"], values["allowed"], values["counted"])
+        elif event.kind == "note":
+            self._lines.note(values["text"])
         elif event.kind == "bad_sample" and self._bad.add(BadSample(**values)):
             self._lines.bad_sample(values["key"], values["reason"])
 

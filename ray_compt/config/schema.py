@@ -203,10 +203,22 @@ class WorkersConfig(Section):
     gpus: float = Field(0, ge=0, description="GPUs of one worker; 0 trains on CPUs.")
     cpus: float = Field(1, gt=0, description="Logical CPUs of one worker.")
     timeout_s: float = Field(
-        300, gt=0, description="Seconds without an answer after which a worker counts as hung."
+        300,
+        gt=0,
+        description="Seconds without an answer after which a worker counts as hung and is replaced.",
     )
-    wait_s: float = Field(120, gt=0, description="Seconds to wait for room for min workers.")
-    max_failures: int = Field(3, ge=0, description="Lost workers that a stage survives.")
+    wait_s: float = Field(
+        600, gt=0, description="Seconds to wait for room for min workers before the stage stops."
+    )
+    resize_s: float = Field(
+        30, gt=0, description="Shortest time, in seconds, between two looks for room for more workers."
+    )
+    max_failures: int = Field(
+        3,
+        ge=0,
+        description="Failures of workers between two checkpoints that a stage survives; drained nodes and "
+        "changes of the number of workers are none.",
+    )
 
     @property
     def most(self) -> int:

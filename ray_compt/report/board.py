@@ -1,4 +1,8 @@
-"""Events from the workers to the driver's terminal, through one small actor."""
+"""One small actor between a stage's workers and its driver: events go up, requests come down.
+
+The scaling policy, which lives in Ray Train's controller, uses it as well. It is pinned to the driver's node, so
+it lives as long as the driver does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,7 @@ class Event:
     """Something that happened in a stage.
 
     Attributes:
-        kind: "started", "progress", "checkpoint", "bad_sample" or "note".
+        kind: "started", "progress", "checkpoint", "bad_sample", "resize", "failure" or "note".
         values: what the kind needs, all plain numbers and strings.
     """
 
@@ -22,21 +27,57 @@ class Event:
 
 
 class Board:
-    """Keeps events until the driver collects them; progress events replace one another."""
+    """Keeps events until the driver collects them, and requests until the workers have seen them.
+
+    Progress events replace one another. A request is a name and a number that only grows, so that workers can
+    tell a new one from one that they have answered.
+    """
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._request: tuple[int, str | None] = (0, None)
+        self._final = False
+        self._answered = 0
+        self._saved = -1
 
     def post(self, kind: str, values: dict[str, Any]) -> None:
         if kind == "progress" and self._events and self._events[-1].kind == "progress":
             self._events.pop()
+        if kind == "checkpoint":
+            self._saved = max(self._saved, values["step"])
         self._events.append(Event(kind, values))
 
     def collect(self) -> list[Event]:
         events, self._events = self._events, []
         return events
 
+    def ask(self, request: str | None, *, final: bool = False) -> int:
+        """Set what the workers are asked for (None: nothing any more); returns its number.
+
+        A final request stays whatever is asked later.
+        """
+        if not self._final:
+            self._request = (self._request[0] + 1, request)
+            self._final = final
+        return self._request[0]
+
+    def request(self) -> tuple[int, str | None]:
+        return self._request
+
+    def answer(self, number: int) -> None:
+        """Say that request `number` has been fulfilled, and that its checkpoint is committed."""
+        self._answered = max(self._answered, number)
+
+    def answered(self) -> int:
+        """Number of the newest fulfilled request."""
+        return self._answered
+
+    def saved(self) -> int:
+        """Step of the furthest checkpoint, -1 before the first."""
+        return self._saved
+
 
 def start_board() -> Any:
     """Start a board without reserved CPUs; it ends with the driver."""
-    return ray.remote(Board).options(num_cpus=0).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()

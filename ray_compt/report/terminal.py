@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -53,6 +54,22 @@ class Terminal:
             yield lines
 
 
+@dataclass(frozen=True)
+class _Resize:
+    """A change of the workers under way, since `since` (monotonic seconds); `step` once the new ones are there."""
+
+    before: int
+    after: int
+    reason: str
+    since: float
+    step: int | None = None
+
+    def __str__(self) -> str:
+        workers = f"from {self.before} to {plural(self.after, 'worker')}"
+        took = time.monotonic() - self.since
+        return f"{workers} at step {self.step}, because {self.reason}; training stood still for {took:.1f} s"
+
+
 class StageLines:
     """Turns a stage's progress and notes into a bar and lines."""
 
@@ -61,15 +78,34 @@ class StageLines:
         self._bar: tuple[Progress, TaskID] | None = None
         self._printed = time.monotonic()
         self._bad = 0
+        self._resize: _Resize | None = None
 
     def attach(self, bar: Progress, task: TaskID) -> None:
         self._bar = (bar, task)
 
     def started(self, workers: int, step: int) -> None:
-        if step:
+        """Workers are about to take their first step, which is not the stage's first where `step` is above 0."""
+        if self._resize is not None:
+            self._resize = replace(self._resize, step=step)
+        elif step:
             self._terminal.line(f"  {self._name}: goes on at step {step} with {plural(workers, 'worker')}")
 
+    def resize(self, before: int, after: int, reason: str) -> None:
+        """The workers are about to be replaced, after a checkpoint."""
+        self._resize = _Resize(before, after, reason, time.monotonic())
+
+    def failure(self, reason: str, number: int, allowed: int, counted: bool) -> None:
+        self._resize = None
+        how = f"failure {number} of {allowed} since the last checkpoint" if counted else "not counted"
+        self._terminal.warn(f"{self._name}: {reason} ({how})")
+
+    def note(self, text: str) -> None:
+        self._terminal.warn(f"{self._name}: {text}")
+
     def progress(self, step: int, loss: float, samples_per_second: float) -> None:
+        if self._resize is not None and self._resize.step is not None:
+            self._terminal.line(f"  {self._name}: {self._resize}")
+            self._resize = None
         numbers = f"loss {loss:.3f}  {samples_per_second:.0f} samples/s"
         if self._bar is not None:
             bar, task = self._bar

@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +24,13 @@ from ray_compt.errors import UserError
 from ray_compt.train.state import MOMENTS, EngineState
 
 FORMAT = 1
+# So that a damaged one costs only the steps since the one before.
+KEPT = 2
 STATE, WEIGHTS, MOMENTS_FILE = "state.json", "weights.safetensors", "moments.safetensors"
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint whose files are not those that were written; the one before it may do."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +72,12 @@ def read_checkpoint(folder: Path, stage_digest: str) -> tuple[EngineState, Progr
     """Read a checkpoint back.
 
     Raises:
-        UserError: files are missing or damaged, or the checkpoint belongs to another stage.
+        DamagedCheckpoint: files are missing or not those that were written.
+        UserError: the checkpoint belongs to another stage.
     """
     header = _read_header(folder)
     _check_owner(header, folder, stage_digest)
-    for name, digest in header["files"].items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
-            raise UserError(
-                f"{name} is missing or damaged", where=str(folder), mend="remove this checkpoint's folder"
-            )
+    _check_files(header, folder)
     merged = load_file(folder / MOMENTS_FILE)
     moments = {
         key: {name.removeprefix(f"{key}/"): t for name, t in merged.items() if name.startswith(f"{key}/")}
@@ -83,47 +88,91 @@ def read_checkpoint(folder: Path, stage_digest: str) -> tuple[EngineState, Progr
     return state, Progress(**header["progress"])
 
 
+def find_newest(
+    checkpoints: Path, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None] | None = None
+) -> tuple[Path, Progress] | None:
+    """The checkpoint that got furthest among those that are whole, and its progress; None where there is none.
+
+    Args:
+        damaged: called with what is wrong with each newer one that had to be passed over.
+
+    Raises:
+        UserError: a checkpoint belongs to another stage.
+    """
+    for folder in _by_progress(checkpoints):
+        try:
+            header = _read_header(folder)
+            _check_owner(header, folder, stage_digest)
+            _check_files(header, folder)
+        except DamagedCheckpoint as error:
+            if damaged is not None:
+                damaged(error)
+            continue
+        return folder, Progress(**header["progress"])
+    return None
+
+
+def tidy(checkpoints: Path, newest: Path | None) -> None:
+    """Keep `newest` and the one before it, and remove the others, also those that are newer but damaged.
+
+    Ray Train's own record of them goes too: it could not be read by another version of Ray, nor once a folder
+    that it names is gone.
+    """
+    folders = _by_progress(checkpoints)
+    keep = folders[folders.index(newest) :][:KEPT] if newest else []
+    for folder in folders:
+        if folder not in keep:
+            shutil.rmtree(folder)
+    for record in checkpoints.glob("checkpoint_manager_snapshot*.json"):
+        record.unlink()
+
+
 def read_weights(folder: Path) -> dict:
     """Only the fp32 master weights of a checkpoint."""
     return load_file(folder / WEIGHTS)
 
 
+def _by_progress(checkpoints: Path) -> list[Path]:
+    """Folders of checkpoints, the furthest first; before them those that do not say how far they got."""
+    folders = (path for path in checkpoints.glob("checkpoint_*") if path.is_dir())
+    return sorted(folders, key=_claimed_step, reverse=True)
+
+
+def _claimed_step(folder: Path) -> float:
+    try:
+        return int(json.loads((folder / STATE).read_text())["progress"]["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("inf")
+
+
 def _read_header(folder: Path) -> dict:
     try:
         header = json.loads((folder / STATE).read_text())
-    except (OSError, ValueError) as error:
+        Progress(**header["progress"])
+        complete = {"format", "stage", "updates", "scaler", "files"} <= header.keys()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, f"its {STATE} cannot be read") from error
+    if not complete:
+        raise _damaged(folder, f"its {STATE} is not whole")
+    if header["format"] != FORMAT:
         raise UserError(
-            f"not a readable checkpoint ({error})", where=str(folder), mend="remove this folder"
-        ) from error
-    if header.get("format") != FORMAT:
-        raise UserError(
-            f"checkpoint format {header.get('format')} is not {FORMAT}",
+            f"checkpoint format {header['format']} is not {FORMAT}",
             where=str(folder),
             mend="go on with the version of ray_compt that wrote it",
         )
     return header
 
 
-def _digest(file: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 24):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _check_files(header: dict, folder: Path) -> None:
+    for name in (WEIGHTS, MOMENTS_FILE):
+        if not (folder / name).is_file():
+            raise _damaged(folder, f"{name} is missing")
+        if _digest(folder / name) != header["files"].get(name):
+            raise _damaged(folder, f"{name} is not what was written: its checksum differs")
 
 
-def find_latest(folder: Path, stage_digest: str) -> tuple[Path, Progress] | None:
-    """The checkpoint of a stage's folder that got furthest, and its progress; None where there is none.
-
-    Raises:
-        UserError: it belongs to another stage.
-    """
-    found = []
-    for header_file in folder.glob(f"checkpoint_*/{STATE}"):
-        header = _read_header(header_file.parent)
-        _check_owner(header, header_file.parent, stage_digest)
-        found.append((header_file.parent, Progress(**header["progress"])))
-    return max(found, key=lambda pair: pair[1].step, default=None)
+def _damaged(folder: Path, what: str) -> DamagedCheckpoint:
+    return DamagedCheckpoint(what, where=str(folder), mend="remove this checkpoint's folder")
 
 
 def _check_owner(header: dict, folder: Path, stage_digest: str) -> None:
@@ -133,3 +182,11 @@ def _check_owner(header: dict, folder: Path, stage_digest: str) -> None:
             where=str(folder),
             mend="give another --run-dir, or remove the stage's folder to train it again",
         )
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 24):
+            digest.update(chunk)
+    return digest.hexdigest()

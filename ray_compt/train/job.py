@@ -54,6 +54,11 @@ class StageJob:
         return Path(self.folder)
 
     @property
+    def checkpoints(self) -> Path:
+        """Ray Train's folder, in which the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
     def digest(self) -> str:
         """Names what a checkpoint must agree with to be continued: the model and the order of samples."""
         identity = {

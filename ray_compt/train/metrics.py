@@ -23,7 +23,8 @@ class MetricsWriter:
 
         self._path = folder / "metrics.jsonl"
         truncate_metrics(self._path, step)
-        self._file = self._path.open("a")
+        # By line, so that whoever follows the file sees every step.
+        self._file = self._path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def write(self, step: int, values: dict[str, Any]) -> None:

@@ -4,69 +4,249 @@
 
 What it changes, and why:
 - no PlacementGroupCleaner: it needs the dashboard's state API and warns each second without it;
-- mistakes that the user must mend are not retried: trying again cannot help;
-- an elastic worker group only takes sizes that divide the lanes and the global batch.
+- the number of workers follows what is really free, leaves nodes that are being drained, takes legal counts only,
+  and changes after a checkpoint rather than in the middle of a step (`ElasticPolicy`);
+- failures are counted between two checkpoints, not over a month, and what only the user can mend is not retried
+  (`StageFailures`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+import time
 from typing import Any
 
-from ray.train import FailureConfig, ScalingConfig
+import ray
+from ray._private.state import state as cluster_state
+from ray.train import ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
-from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
+from ray.train.v2._internal.execution.failure_handling.default import _is_preemption_failure
+from ray.train.v2._internal.execution.scaling_policy import (
+    ElasticScalingPolicy,
+    NoopDecision,
+    ScalingDecision,
+)
+from ray.train.v2._internal.execution.worker_group import WorkerGroupPollStatus, WorkerGroupState
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
-from ray_compt.errors import UserError
+from ray_compt.errors import TrainingError, UserError
+from ray_compt.train.scaling import (
+    Resources,
+    ScalingRules,
+    add,
+    affordable,
+    describe_room,
+    next_fewer,
+    without,
+)
+
+# Seconds for an answer of the board, which has nothing else to do.
+BOARD_S = 5.0
+# What dead workers held is free a moment after they are gone; fewer workers than the nodes can hold are not
+# started before.
+SETTLE_S = 4.0
 
 
 class StageTrainer(TorchTrainer):
     """A TorchTrainer with the policies above.
 
     Args:
-        legal_workers: worker counts that the stage can run with.
+        rules: what decides the number of workers.
+        board: actor that carries requests to the workers.
+        stage: name for messages.
+        hang_s: time without an answer after which a worker counts as hung.
     """
 
-    def __init__(self, *args: Any, legal_workers: Collection[int], **kwargs: Any):
+    def __init__(self, *args: Any, rules: ScalingRules, board: Any, stage: str, hang_s: float, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._legal_workers = frozenset(legal_workers)
+        self._rules, self._board, self._stage, self._hang_s = rules, board, stage, hang_s
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
         return [c for c in callbacks if not isinstance(c, PlacementGroupCleanerCallback)]
 
     def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
-        kwargs["failure_policy"] = UserErrorsAreFinal(self.run_config.failure_config)
-        if self.scaling_config.elasticity_enabled:
-            kwargs["scaling_policy"] = LegalSizes(self.scaling_config, self._legal_workers)
+        # The controller inherits this process's variables, the only way to reach its limit.
+        os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(self._hang_s)
+        kwargs["failure_policy"] = StageFailures(self.run_config.failure_config, self._board)
+        kwargs["scaling_policy"] = ElasticPolicy(self.scaling_config, self._rules, self._board, self._stage)
         return super()._initialize_and_run_controller(**kwargs)
 
 
-class UserErrorsAreFinal(DefaultFailurePolicy):
-    """Retries what Ray Train would retry, except for what only the user can mend."""
+class ElasticPolicy(ElasticScalingPolicy):
+    """Gives a stage as many workers as the rules and the cluster allow, and changes them at a checkpoint.
 
-    def __init__(self, failure_config: FailureConfig):
+    A change of a running group takes three looks: the workers are asked to pause; they answer when their
+    checkpoint is committed; then the group is replaced.
+    """
+
+    def __init__(self, scaling_config: ScalingConfig, rules: ScalingRules, board: Any, stage: str):
+        super().__init__(scaling_config)
+        self._rules, self._board, self._stage = rules, board, stage
+        self._looked = float("-inf")
+        self._idle_since: float | None = None
+        self._last_start: int | None = None
+        self._pause: tuple[int, float, str] | None = None
+        self._warned: set[str] = set()
+
+    def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
+        self._maybe_send_resource_request()
+        self._withdraw()
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        waited = now - self._idle_since
+        whole = self._usable_nodes()
+        free = self._free(whole, None)
+        count = affordable(free, whole, self._rules)
+        if count < affordable(whole, whole, self._rules) and waited < SETTLE_S:
+            return NoopDecision()
+        if not count:
+            if waited > self._rules.wait_s:
+                raise self._no_room(free)
+            return NoopDecision()
+        if self._last_start is not None:
+            # The last try could not be placed although it seemed to fit.
+            count = min(count, next_fewer(self._last_start, self._rules))
+        self._last_start = count
+        return self._get_resize_decision(count)
+
+    def make_decision_for_running_worker_group(
+        self, worker_group_state: WorkerGroupState, worker_group_status: WorkerGroupPollStatus
+    ) -> ScalingDecision:
+        self._maybe_send_resource_request()
+        self._idle_since = self._last_start = None
+        if self._pause is not None:
+            return self._finish_pause(worker_group_state)
+        draining = self._draining()
+        leaving = sorted(draining & {worker.metadata.node_id for worker in worker_group_state.workers})
+        now = time.monotonic()
+        latest = max(worker_group_state.start_time, self._looked)
+        if not leaving and now - latest < self._rules.look_every_s:
+            return NoopDecision()
+        self._looked = now
+        count = self._target(worker_group_state)
+        if leaving:
+            return self._leave(leaving, count)
+        if count and count != worker_group_state.num_workers:
+            more = count > worker_group_state.num_workers
+            return self._begin_pause("there is room for more" if more else "there is room for fewer")
+        return NoopDecision()
+
+    def _leave(self, leaving: list[str], count: int) -> ScalingDecision:
+        if count:
+            return self._begin_pause(f"node {leaving[0][:8]} is being drained")
+        if not self._warned.issuperset(leaving):
+            self._warned.update(leaving)
+            # Nowhere to go: what is trained so far is saved before the node leaves.
+            self._board.ask.remote("save")
+        return NoopDecision()
+
+    def _begin_pause(self, reason: str) -> ScalingDecision:
+        number = ray.get(self._board.ask.remote("pause"), timeout=BOARD_S)
+        self._pause = (number, time.monotonic(), reason)
+        return NoopDecision()
+
+    def _finish_pause(self, group: WorkerGroupState) -> ScalingDecision:
+        assert self._pause is not None
+        number, since, reason = self._pause
+        answered = ray.get(self._board.answered.remote(), timeout=BOARD_S) >= number
+        if not answered and time.monotonic() - since < self._rules.pause_s:
+            return NoopDecision()
+        count = self._target(group) or group.num_workers
+        self._withdraw()
+        self._board.post.remote("resize", {"from": group.num_workers, "to": count, "reason": reason})
+        self._last_start = None
+        return self._get_resize_decision(count)
+
+    def _withdraw(self) -> None:
+        if self._pause is not None:
+            self._pause = None
+            ray.get(self._board.ask.remote(None), timeout=BOARD_S)
+
+    def _target(self, group: WorkerGroupState) -> int:
+        whole = self._usable_nodes()
+        return affordable(self._free(whole, group), whole, self._rules)
+
+    def _usable_nodes(self) -> dict[str, Resources]:
+        """What each node has that lives and is not being drained."""
+        nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        return without(nodes, self._draining())
+
+    def _free(self, whole: dict[str, Resources], group: WorkerGroupState | None) -> dict[str, Resources]:
+        """What is free on the usable nodes, the group's own workers counted as free."""
+        free: dict[str, Resources] = without(cluster_state.available_resources_per_node(), self._draining())
+        for worker in group.workers if group else ():
+            node = worker.metadata.node_id
+            if node in whole:
+                free[node] = add(free.get(node, {}), self._rules.per_worker)
+        return free
+
+    def _draining(self) -> set[str]:
+        return set(cluster_state.get_draining_nodes())
+
+    def _no_room(self, free: dict[str, Resources]) -> TrainingError:
+        return TrainingError(
+            f"{describe_room(free, self._rules)} for {self._rules.wait_s:g} s; "
+            f"workers.min needs {self._rules.fewest}",
+            where=f"stage {self._stage}",
+            mend="add nodes or lower workers.min; the same command goes on from the last checkpoint",
+        )
+
+
+class StageFailures(DefaultFailurePolicy):
+    """Retries while there is progress: failures are counted since the last new checkpoint.
+
+    A node that was drained or preempted is nobody's failure and not counted. What only the user can mend, and
+    what Ray Train itself does not retry, ends the stage.
+    """
+
+    def __init__(self, failure_config: Any, board: Any):
         super().__init__(failure_config)
+        self._board = board
+        self._failures, self._saved = 0, -1
 
     def make_decision(self, training_failed_error: TrainingFailedError) -> FailureDecision:
         if user_error(training_failed_error) is not None:
             return FailureDecision.RAISE
-        return super().make_decision(training_failed_error)
+        if not self._is_retryable_error(training_failed_error):
+            return FailureDecision.RAISE
+        saved = ray.get(self._board.saved.remote(), timeout=BOARD_S)
+        if saved > self._saved:
+            self._failures, self._saved = 0, saved
+        counted = not _is_preemption_failure(training_failed_error)
+        self._failures += counted
+        allowed = self.failure_config.max_failures
+        values = {
+            "reason": failure_reason(training_failed_error),
+            "number": self._failures,
+            "allowed": allowed,
+            "counted": counted,
+        }
+        self._board.post.remote("failure", values)
+        return FailureDecision.RAISE if self._failures > allowed else FailureDecision.RETRY
 
 
-class LegalSizes(ElasticScalingPolicy):
-    """Rounds the possible number of workers down to a legal one."""
+def failure_reason(error: BaseException) -> str:
+    """One clause for people: which workers, and the first line of what Ray says of them."""
+    if isinstance(error, WorkerGroupError) and error.worker_failures:
+        rank, cause = min(error.worker_failures.items(), key=lambda pair: _collateral(pair[1]))
+        return f"worker {rank}: {_first_line(cause)}"
+    return _first_line(getattr(error, "controller_failure", None) or error)
 
-    def __init__(self, scaling_config: ScalingConfig, legal: frozenset[int]):
-        super().__init__(scaling_config)
-        self._legal = legal
 
-    def _count_possible_workers(self, reserved_resources: Any) -> int:
-        possible = super()._count_possible_workers(reserved_resources)
-        return max((n for n in self._legal if n <= possible), default=0)
+def _collateral(cause: BaseException) -> bool:
+    """Whether a worker merely lost its partner: its collective broke off."""
+    return isinstance(cause, RuntimeError) and not isinstance(cause, ray.exceptions.RayError)
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "health_check_failure", None) or error
+    if isinstance(cause, ray.exceptions.RayActorError):
+        return "its process or node died"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[0][:200]}" if lines else type(cause).__name__
 
 
 def user_error(error: BaseException) -> UserError | None:

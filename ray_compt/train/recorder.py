@@ -84,6 +84,10 @@ class Recorder:
             self._writer.flush()
         self._post("checkpoint", {"step": self.progress.step})
         # Saving is not training.
+        self.resumed()
+
+    def resumed(self) -> None:
+        """A pause has ended that was no training."""
         self._last_step_end = time.monotonic()
 
     def close(self) -> None:
@@ -92,6 +96,7 @@ class Recorder:
             self._writer.close()
 
     def _record(self, step: int, result: StepResult, wait: float, stats: dict[str, float]) -> None:
+        stats.pop("request")
         valid = round(stats.pop("valid"))
         self.progress = replace(
             self.progress,

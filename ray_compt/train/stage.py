@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ from ray_compt.data import legal_world_sizes
 from ray_compt.distill.teacher import start_teacher
 from ray_compt.errors import TrainingError
 from ray_compt.report.board import Event, start_board
-from ray_compt.train.checkpoint import Progress, find_latest
+from ray_compt.train.checkpoint import KEPT, DamagedCheckpoint, Progress, find_newest, tidy
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
+from ray_compt.train.scaling import ScalingRules
 from ray_compt.train.worker import train_worker
 
-CHECKPOINTS = "checkpoints"
 POLL_S = 0.25
+# Longest time that a stop waits for the checkpoint.
+STOP_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Trained:
 def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event], None]) -> Trained:
     """Train a stage to its end, going on from its last checkpoint where there is one.
 
+    An exception that a signal raises here (KeyboardInterrupt, SystemExit) lets the workers write a checkpoint
+    before it goes on its way; a second one does not wait.
+
     Args:
         job: the stage.
         teacher_actor: serve the teacher from one shared actor; otherwise each worker holds it.
@@ -51,10 +57,16 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
     Raises:
         UserError: something that the user must mend; what was trained stays in the stage's folder.
     """
-    finished = find_latest(job.path / CHECKPOINTS, job.digest)
+
+    def passed_over(error: DamagedCheckpoint) -> None:
+        listen(Event("note", {"text": f"{error.where} is damaged ({error.message}): an older one is used"}))
+
+    finished = find_newest(job.checkpoints, job.digest, passed_over)
     if finished is None or finished[1].step < job.steps:
+        tidy(job.checkpoints, finished[0] if finished else None)
         _fit(job, teacher_actor, listen)
-        finished = find_latest(job.path / CHECKPOINTS, job.digest)
+        finished = find_newest(job.checkpoints, job.digest, passed_over)
+        tidy(job.checkpoints, finished[0] if finished else None)
     if finished is None or finished[1].step < job.steps:
         raise TrainingError(
             "training ended without its final checkpoint",
@@ -67,24 +79,48 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
 def _fit(job: StageJob, teacher_actor: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
     with _teacher(job, teacher_actor) as teacher:
-        trainer = _trainer(job, {"job": job, "board": board, "teacher": teacher})
-        failures: list[BaseException] = []
-        # Ray's fit() owns the thread it runs in; ours stays free for the terminal and for Ctrl-C.
-        thread = threading.Thread(target=_run, args=(trainer, failures), daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(POLL_S)
-            _relay(board, listen)
+        trainer = _trainer(job, board, teacher)
+        fit = _Fit(trainer)
+        try:
+            _wait(fit, board, listen)
+        except (KeyboardInterrupt, SystemExit):
+            listen(
+                Event("note", {"text": "stopping after a checkpoint; a second Ctrl-C does not wait for it"})
+            )
+            board.ask.remote("stop", final=True)
+            _wait(fit, board, listen, limit_s=STOP_S)
+            raise
+    if fit.failure is not None:
+        raise _readable(fit.failure, job)
+
+
+class _Fit:
+    """Ray's fit() in a thread, so that the main one stays free for the terminal and for signals.
+
+    Not `Thread.join`: an interrupted one marks a running thread as ended (CPython before 3.13).
+    """
+
+    def __init__(self, trainer: StageTrainer):
+        self.ended = threading.Event()
+        self.failure: BaseException | None = None
+        self._trainer = trainer
+        threading.Thread(target=self._run, name="fit", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._trainer.fit()
+        except BaseException as error:
+            self.failure = error
+        finally:
+            self.ended.set()
+
+
+def _wait(fit: _Fit, board: Any, listen: Callable[[Event], None], limit_s: float = float("inf")) -> None:
+    """Pass events on until the training or the time ends."""
+    end = time.monotonic() + limit_s
+    while not fit.ended.wait(POLL_S) and time.monotonic() < end:
         _relay(board, listen)
-    if failures:
-        raise _readable(failures[0], job)
-
-
-def _run(trainer: StageTrainer, failures: list[BaseException]) -> None:
-    try:
-        trainer.fit()
-    except BaseException as error:
-        failures.append(error)
+    _relay(board, listen)
 
 
 def _relay(board: Any, listen: Callable[[Event], None]) -> None:
@@ -97,27 +133,42 @@ def _relay(board: Any, listen: Callable[[Event], None]) -> None:
         listen(event)
 
 
-def _trainer(job: StageJob, loop_config: dict[str, Any]) -> StageTrainer:
+def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
+    """What decides the number of the stage's workers."""
     workers = job.workers
-    legal = [n for n in legal_world_sizes(job.order.global_batch, job.order.lanes) if n <= workers.most]
-    # Only workers that fit this machine are asked for: an elastic group would wait for the others for ever.
-    count: int | tuple[int, int] = workers.min
-    if workers.most > workers.min:
-        count = (workers.min, workers.most)
-    resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    counts = legal_world_sizes(job.order.global_batch, job.order.lanes)
+    return ScalingRules(
+        legal=tuple(n for n in counts if workers.min <= n <= workers.most),
+        per_worker={"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {}),
+        reading_cpus=2 * job.reader_cpus,
+        other_cpus=job.teacher_config.cpus if teacher_actor and job.teacher else 0.0,
+        look_every_s=workers.resize_s,
+        wait_s=workers.wait_s,
+        pause_s=workers.timeout_s,
+    )
+
+
+def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
+    workers = job.workers
+    rules = scaling_rules(job, teacher_actor=teacher is not None)
     return StageTrainer(
         train_worker,
-        train_loop_config=loop_config,
-        legal_workers=legal,
+        train_loop_config={"job": job, "board": board, "teacher": teacher},
+        rules=rules,
+        board=board,
+        stage=job.name,
+        hang_s=workers.timeout_s,
         torch_config=TorchConfig(timeout_s=int(workers.timeout_s)),
         scaling_config=ScalingConfig(
-            num_workers=count, use_gpu=workers.gpus > 0, resources_per_worker=resources
+            num_workers=(rules.fewest, rules.most),
+            use_gpu=workers.gpus > 0,
+            resources_per_worker=dict(rules.per_worker),
         ),
         run_config=RunConfig(
-            name=CHECKPOINTS,
+            name=job.checkpoints.name,
             storage_path=str(job.path),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            failure_config=FailureConfig(max_failures=workers.max_failures, controller_failure_limit=3),
+            checkpoint_config=CheckpointConfig(num_to_keep=KEPT),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
             logging_config=LoggingConfig(log_level="INFO" if job.verbose else "CRITICAL"),
         ),
     )
@@ -142,7 +193,8 @@ def _readable(error: BaseException, job: StageJob) -> BaseException:
         return mended
     last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     failed = TrainingError(
-        f"the workers failed more than workers.max_failures {job.workers.max_failures} times; the last error: {last}",
+        f"the workers failed more than {job.workers.max_failures} times without a new checkpoint in between "
+        f"(workers.max_failures); the last error: {last}",
         where=f"stage {job.name}",
         mend="run the command again with -v to see each worker's traceback; it goes on from the last checkpoint",
     )

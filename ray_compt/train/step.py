@@ -13,11 +13,12 @@ from ray_compt.data import Batch, normalise
 from ray_compt.distill.loss import distillation_loss
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
+from ray_compt.train.requests import Request
 from ray_compt.train.schedule import learning_rate
 from ray_compt.train.state import clamp_parameter
 from ray_compt.train.student import LARGEST_LOGIT_SCALE, Features
 
-STATS = ("loss", "task_loss", "distill_loss", "valid")
+STATS = ("loss", "task_loss", "distill_loss", "valid", "request")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float32 [4] on the device, so that reading it may wait.
+        stats: `STATS` in order, float32 [5] on the device, so that reading it may wait.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
     """
@@ -36,15 +37,24 @@ class StepResult:
 
 
 def train_step(
-    engine: Any, job: StageJob, batch: Batch, teacher: tuple[Tensor, Tensor] | None, device: torch.device
+    engine: Any,
+    job: StageJob,
+    batch: Batch,
+    teacher: tuple[Tensor, Tensor] | None,
+    device: torch.device,
+    *,
+    request: Request = Request.NONE,
 ) -> StepResult:
-    """Take optimizer step `batch.step`; every worker calls it with its share of the global batch."""
+    """Take optimizer step `batch.step`; every worker calls it with its share of the global batch.
+
+    `request` is rank 0's; every worker finds it in the stats.
+    """
     lr = learning_rate(batch.step, job.steps, job.train)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
     features = Features(*engine(*_inputs(job, batch, device)))
     weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
-    loss, stats = _losses(features, teacher, batch.valid.to(device), weight)
+    loss, stats = _losses(features, teacher, batch.valid.to(device), weight, request)
     # The workers' losses sum to the global one, and DeepSpeed averages gradients over workers.
     engine.backward(loss * world_size(), scale_wrt_gas=False)
     engine.step()
@@ -59,7 +69,11 @@ def _inputs(job: StageJob, batch: Batch, device: torch.device) -> tuple[Tensor, 
 
 
 def _losses(
-    features: Features, teacher: tuple[Tensor, Tensor] | None, valid: Tensor, weight: float
+    features: Features,
+    teacher: tuple[Tensor, Tensor] | None,
+    valid: Tensor,
+    weight: float,
+    request: Request,
 ) -> tuple[Tensor, Tensor]:
     """This worker's share of the loss, and the global batch's `STATS`."""
     batch = gather(features.image, features.text, valid)
@@ -70,7 +84,8 @@ def _losses(
         image, text = (part.to(valid.device) for part in teacher)
         distill = distillation_loss(features.mapped_image, features.mapped_text, image, text, valid, total)
     loss = task + weight * distill
-    shares = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float()])
+    asked = torch.full_like(task, float(request))
+    shares = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float(), asked])
     if world_size() > 1:
         dist.all_reduce(shares)
     return loss, shares

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,40 +14,53 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
+import torch.distributed as dist
 from ray.train import Checkpoint
 from ray.train.v2.api.report_config import CheckpointConsistencyMode
 
 from ray_compt.config.schema import WorkersConfig
 from ray_compt.data import worker_batches
 from ray_compt.distill.teacher import ActorTeacher, InlineTeacher, TeacherClient, with_features
-from ray_compt.train.checkpoint import Progress, read_checkpoint, write_checkpoint
+from ray_compt.train.checkpoint import (
+    DamagedCheckpoint,
+    Progress,
+    find_newest,
+    read_checkpoint,
+    write_checkpoint,
+)
 from ray_compt.train.deepspeed_setup import import_deepspeed
+from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
 from ray_compt.train.job import StageJob
 from ray_compt.train.recorder import Recorder
+from ray_compt.train.requests import Mailbox, OneStepLate, Request
 from ray_compt.train.state import EngineState, gather_state
-from ray_compt.train.step import train_step
+from ray_compt.train.step import STATS, train_step
+
+# Longest time that paused workers wait to be replaced before they go on.
+PAUSED_S = 60.0
 
 
 def train_worker(config: dict[str, Any]) -> None:
-    """Train a stage from where its last checkpoint stands to its end.
+    """Train a stage from where its last checkpoint stands to its end, or until it is asked to stop.
 
     Args:
         config: "job" (StageJob), "board" (actor handle) and "teacher" (actor handle or None).
 
     Raises:
-        UserError: the checkpoint belongs to another stage, or too many samples cannot be read.
+        UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.
     """
     job: StageJob = config["job"]
     _quieten(job.verbose)
+    with explained(job.folder):
+        _train(job, config["board"], config["teacher"])
+
+
+def _train(job: StageJob, board: Any, teacher: Any) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    state, progress = _resume(job)
-    deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)
-    engine = build_engine(deepspeed, job, world, device, state)
-    del state
-    recorder = Recorder(job, config["board"], progress, rank=rank, world=world)
+    state, progress = _resume(job, board, device)
     batches = worker_batches(
         job.index,
         job.order,
@@ -58,28 +72,47 @@ def train_worker(config: dict[str, Any]) -> None:
         reader_cpus=job.reader_cpus,
         readers=_readers(job.workers, world),
     )
-    client = _teacher_client(job, config["teacher"], device)
+    deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)
+    engine = build_engine(deepspeed, job, world, device, state)
+    del state
+    recorder = Recorder(job, board, progress, rank=rank, world=world)
+    mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
+    client = _teacher_client(job, teacher, device)
     for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):
         recorder.loaded(batch)
-        result = train_step(engine, job, batch, features, device)
+        result = train_step(engine, job, batch, features, device, request=mailbox.look())
         progress = recorder.stepped(result)
-        if progress.step % job.train.checkpoint_every == 0 or progress.step == job.steps:
+        request = Request(int(asked.push(result.stats[STATS.index("request")])))
+        last = progress.step == job.steps
+        if request or last or progress.step % job.train.checkpoint_every == 0:
             recorder.flush()
             _save(engine, job, recorder.progress, rank)
             recorder.saved()
+        if request and not last:
+            _commit(job)
+            mailbox.answer()
+            if request is Request.STOP:
+                break
+            if request is Request.PAUSE:
+                _wait_to_be_replaced(recorder)
     recorder.close()
-    # A report is not a commit: the controller must have taken in the last checkpoint before we leave.
-    ray.train.get_all_reported_checkpoints(
-        consistency_mode=CheckpointConsistencyMode.COMMITTED, timeout_s=job.workers.timeout_s
-    )
+    _commit(job)
 
 
-def _resume(job: StageJob) -> tuple[EngineState | None, Progress]:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None, Progress()
-    with checkpoint.as_directory() as folder:
-        return read_checkpoint(Path(folder), job.digest)
+def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineState | None, Progress]:
+    """The newest whole checkpoint. Rank 0 chooses it, or a disk's hiccup could let workers choose differently."""
+
+    def passed_over(error: DamagedCheckpoint) -> None:
+        board.post.remote(
+            "note", {"text": f"{error.where} is damaged ({error.message}): an older one is used"}
+        )
+
+    chosen: list[Path | None] = [None]
+    if dist.get_rank() == 0:
+        newest = find_newest(job.checkpoints, job.digest, passed_over)
+        chosen = [newest[0] if newest else None]
+    dist.broadcast_object_list(chosen, device=device)
+    return read_checkpoint(chosen[0], job.digest) if chosen[0] else (None, Progress())
 
 
 def _save(engine: Any, job: StageJob, progress: Progress, rank: int) -> None:
@@ -91,6 +124,19 @@ def _save(engine: Any, job: StageJob, progress: Progress, rank: int) -> None:
             write_checkpoint(Path(folder), state, progress, job.digest)
             checkpoint = Checkpoint.from_directory(folder)
         ray.train.report({"step": progress.step}, checkpoint=checkpoint)
+
+
+def _commit(job: StageJob) -> None:
+    """Wait until the controller has taken in the last checkpoint: a report alone is not a commit."""
+    ray.train.get_all_reported_checkpoints(
+        consistency_mode=CheckpointConsistencyMode.COMMITTED, timeout_s=job.workers.timeout_s
+    )
+
+
+def _wait_to_be_replaced(recorder: Recorder) -> None:
+    """Take no step that would have to be repeated; Ray Train ends this process meanwhile."""
+    time.sleep(PAUSED_S)
+    recorder.resumed()
 
 
 def _readers(workers: WorkersConfig, world: int) -> int:

@@ -72,7 +72,8 @@ def command(*arguments: str | Path) -> list[str]:
 
 def environment(ray_dir: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**kept, "RAY_TMPDIR": ray_dir, "COLUMNS": "160"}
+    # Ray starts its workers at niceness 15, where anything else on the machine would starve them.
+    return {**kept, "RAY_TMPDIR": ray_dir, "RAY_worker_niceness": "0", "COLUMNS": "160"}
 
 
 def compt(*arguments: str | Path, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:

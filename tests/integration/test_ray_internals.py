@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import pickle
+from types import SimpleNamespace
+from typing import Any
 
-import pytest
-from ray.train import FailureConfig, ScalingConfig
+import ray
+from ray.train import FailureConfig
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2._internal.execution.failure_handling import FailureDecision
+from ray.train.v2._internal.execution.worker_group.state import WorkerGroupState
+from ray.train.v2._internal.execution.worker_group.worker import ActorMetadata, Worker
 from ray.train.v2.api.exceptions import WorkerGroupError
 
 from ray_compt.errors import TrainingError, UserError
-from ray_compt.train.ray_internals import LegalSizes, StageTrainer, UserErrorsAreFinal, user_error
+from ray_compt.report.board import start_board
+from ray_compt.train.ray_internals import (
+    ElasticPolicy,
+    StageFailures,
+    StageTrainer,
+    cluster_state,
+    failure_reason,
+    user_error,
+)
 
 MOVED = "Ray's internals have changed: read ray_compt/train/ray_internals.py against the new Ray"
 
@@ -20,31 +34,74 @@ def test_the_hooks_that_we_override_still_exist() -> None:
     assert hasattr(base, "_create_default_callbacks"), MOVED
     parameters = inspect.signature(base._initialize_and_run_controller).parameters
     assert any(p.kind is p.VAR_KEYWORD for p in parameters.values()), MOVED
-    assert hasattr(LegalSizes.__mro__[1], "_count_possible_workers"), MOVED
     source = inspect.getsource(inspect.getmodule(base.fit))
     for name in ("scaling_policy=", "failure_policy=", "PlacementGroupCleanerCallback()"):
         assert name in source, MOVED
 
 
+def test_the_policy_finds_what_it_asks_ray_for() -> None:
+    policy = ElasticPolicy.__mro__[1]
+    for name in ("_maybe_send_resource_request", "_get_resize_decision"):
+        assert hasattr(policy, name), MOVED
+    for name in ("make_decision_for_non_running_worker_group", "make_decision_for_running_worker_group"):
+        ours, theirs = getattr(ElasticPolicy, name), getattr(policy, name)
+        assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys(), MOVED
+    assert {"start_time", "workers"} <= WorkerGroupState.__dataclass_fields__.keys(), MOVED
+    assert "metadata" in Worker.__dataclass_fields__, MOVED
+    assert "node_id" in ActorMetadata.__dataclass_fields__, MOVED
+    for name in ("get_draining_nodes", "available_resources_per_node"):
+        assert hasattr(cluster_state, name), MOVED
+
+
+def _accident(text: str = "out of memory") -> WorkerGroupError:
+    return WorkerGroupError("failed", {0: RuntimeError(text)})
+
+
+def test_failures_are_counted_between_two_checkpoints(own_ray: str) -> None:
+    board = start_board()
+    policy = StageFailures(FailureConfig(max_failures=2), board)
+    decisions = []
+    for step in (10, 10, 20, 20, 20):
+        ray.get(board.post.remote("checkpoint", {"step": step}), timeout=30)
+        decisions.append(policy.make_decision(_accident()))
+    assert decisions == [FailureDecision.RETRY] * 4 + [FailureDecision.RAISE]
+    events = [
+        event.values for event in ray.get(board.collect.remote(), timeout=30) if event.kind == "failure"
+    ]
+    assert [event["number"] for event in events] == [1, 2, 1, 2, 3]
+    assert events[0]["reason"] == "worker 0: RuntimeError: out of memory"
+
+
+def test_a_preempted_node_is_not_counted(own_ray: str) -> None:
+    board = start_board()
+    policy = StageFailures(FailureConfig(max_failures=0), board)
+    death = ray.exceptions.ActorDiedError()
+    death._preempted = True
+    assert death.preempted, MOVED
+    error = WorkerGroupError("failed", {0: _health(death)})
+    assert [policy.make_decision(error) for _ in range(5)] == [FailureDecision.RETRY] * 5
+    assert policy.make_decision(_accident()) is FailureDecision.RAISE
+
+
+def _health(cause: Exception) -> WorkerHealthCheckFailedError:
+    return WorkerHealthCheckFailedError("failed", failure=cause)
+
+
 def test_what_the_user_must_mend_is_not_tried_again() -> None:
-    policy = UserErrorsAreFinal(FailureConfig(max_failures=3))
+    policy = StageFailures(FailureConfig(max_failures=3), None)
     mendable = WorkerGroupError("failed", {1: RuntimeError("gloo"), 0: UserError("bad", mend="good")})
     assert policy.make_decision(mendable) is FailureDecision.RAISE
     assert str(user_error(mendable)) == "bad\n  mend: good"
-    accident = WorkerGroupError("failed", {0: RuntimeError("out of memory")})
-    assert user_error(accident) is None
-    assert policy.make_decision(accident) is FailureDecision.RETRY
+    assert user_error(_accident()) is None
+
+
+def test_the_reason_names_the_worker_that_died_not_those_that_lost_it() -> None:
+    died = _health(ray.exceptions.ActorDiedError())
+    error = WorkerGroupError("failed", {0: RuntimeError("gloo: connection closed"), 1: died})
+    assert failure_reason(error) == "worker 1: its process or node died"
+    assert failure_reason(SimpleNamespace(controller_failure=ValueError("x\ny"))) == "ValueError: x"  # type: ignore[arg-type]
 
 
 def test_errors_survive_the_way_between_processes() -> None:
-    import pickle
-
-    error = pickle.loads(pickle.dumps(TrainingError("a", where="b", mend="c")))  # noqa: S301
+    error: Any = pickle.loads(pickle.dumps(TrainingError("a", where="b", mend="c")))  # noqa: S301
     assert (type(error), str(error), error.exit_code) == (TrainingError, "b: a\n  mend: c", 1)
-
-
-@pytest.mark.parametrize(("cpus", "workers"), [(1, 1), (3, 2), (4, 4), (7, 4), (64, 8)])
-def test_an_elastic_group_takes_only_legal_sizes(cpus: int, workers: int) -> None:
-    config = ScalingConfig(num_workers=(1, 16), resources_per_worker={"CPU": 1})
-    policy = LegalSizes(config, frozenset({1, 2, 4, 8}))
-    assert policy._count_possible_workers({"node": {"CPU": float(cpus)}}) == workers, MOVED

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from ray_compt.errors import UserError
-from ray_compt.train.checkpoint import Progress, find_latest, read_checkpoint, write_checkpoint
+from ray_compt.train.checkpoint import (
+    DamagedCheckpoint,
+    Progress,
+    find_newest,
+    read_checkpoint,
+    tidy,
+    write_checkpoint,
+)
 from ray_compt.train.state import EngineState
 
 STATE = EngineState(
@@ -45,24 +53,52 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
         read_checkpoint(folder, "somebody else")
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "moments.safetensors"])
-def test_a_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
-    folder = _write(tmp_path / "c")
-    content = bytearray((folder / name).read_bytes())
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
     content[-1] ^= 1
-    (folder / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"{name} is missing or damaged"):
-        read_checkpoint(folder, "owner")
+    file.write_bytes(content)
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "moments.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", [_flip, _cut, Path.unlink])
+def test_the_one_before_a_damaged_checkpoint_is_used(
+    tmp_path: Path, name: str, harm: Callable[[Path], None]
+) -> None:
+    for step in (3, 9, 6):
+        _write(tmp_path / f"checkpoint_{step}", step)
+    harm(tmp_path / "checkpoint_9" / name)
+    with pytest.raises(DamagedCheckpoint, match=name):
+        read_checkpoint(tmp_path / "checkpoint_9", "owner")
+    noticed: list[DamagedCheckpoint] = []
+    found = find_newest(tmp_path, "owner", noticed.append)
+    assert found is not None
+    assert (found[0].name, found[1].step) == ("checkpoint_6", 6)
+    assert [error.where for error in noticed] == [str(tmp_path / "checkpoint_9")]
 
 
 def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
-    assert find_latest(tmp_path, "owner") is None
+    assert find_newest(tmp_path, "owner") is None
     for step in (3, 9, 6):
         _write(tmp_path / f"checkpoint_{step}", step)
     (tmp_path / "checkpoint_99").mkdir()
-    found = find_latest(tmp_path, "owner")
+    found = find_newest(tmp_path, "owner")
     assert found is not None
     assert (found[0].name, found[1].step) == ("checkpoint_9", 9)
+
+
+def test_tidying_keeps_the_newest_and_the_one_before_it(tmp_path: Path) -> None:
+    for step in (3, 9, 6, 12):
+        _write(tmp_path / f"checkpoint_{step}", step)
+    (tmp_path / "checkpoint_99").mkdir()
+    (tmp_path / "checkpoint_manager_snapshot.json").write_text("{}")
+    tidy(tmp_path, tmp_path / "checkpoint_9")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint_6", "checkpoint_9"]
+    tidy(tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_has_only_plain_values() -> None:

@@ -1,0 +1,32 @@
+"""Nodes come and go in peace: the workers move at a checkpoint, and nothing is repeated or lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.conftest import FIRST, Undisturbed
+from tests.faults.harness import small_cluster
+
+
+def test_one_worker_becomes_two_and_four_and_two(
+    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Three workers, which fit in between, are no legal number."""
+    with small_cluster(2) as cluster:
+        driver = cluster.train(chain(), tmp_path / "run")
+        driver.wait_for_step(FIRST, 10)
+        cluster.add(2)
+        driver.wait_for_output("from 1 to 2 workers")
+        later = [cluster.add(2), cluster.add(2)]
+        driver.wait_for_output("from 2 to 4 workers")
+        cluster.drain_nodes(*later, seconds=120)
+        output = driver.finish()
+    moves = re.findall(r"from (\d) to (\d) workers? at step (\d+), because (.*);", output)
+    changes = [move[:2] for move in moves]
+    assert changes[:2] == [("1", "2"), ("2", "4")], output
+    # The notices may come one by one; then the first only moves the four.
+    assert changes[2:] in ([("4", "2")], [("4", "4"), ("4", "2")]), output
+    assert "is being drained" in moves[-1][-1]
+    undisturbed.assert_same(tmp_path / "run")
