@@ -1,7 +1,7 @@
 """A stage's checkpoint on disk, independent of worker count and ZeRO stage.
 
     checkpoint_.../
-      state.json             step, counters, what it belongs to, and the digest of each file
+      state.json             step, counters, what it belongs to, the digest of each file, and its own
       weights.safetensors    fp32 master weights
       moments.safetensors    exp_avg/NAME and exp_avg_sq/NAME
 
@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from ray_compt.errors import UserError
+from ray_compt.models.checksums import file_digest, seal_holds, sealed
 from ray_compt.train.state import MOMENTS, EngineState
 
 FORMAT = 1
@@ -53,10 +53,10 @@ def write_checkpoint(folder: Path, state: EngineState, progress: Progress, stage
         "updates": state.updates,
         "scaler": state.scaler,
         "progress": asdict(progress),
-        "files": {name: _digest(folder / name) for name in (WEIGHTS, MOMENTS_FILE)},
+        "files": {name: file_digest(folder / name) for name in (WEIGHTS, MOMENTS_FILE)},
     }
     part = folder / f"{STATE}.part"
-    part.write_text(json.dumps(header, indent=1))
+    part.write_text(json.dumps(sealed(header), indent=1))
     os.replace(part, folder / STATE)
 
 
@@ -69,7 +69,7 @@ def read_checkpoint(folder: Path, stage_digest: str) -> tuple[EngineState, Progr
     header = _read_header(folder)
     _check_owner(header, folder, stage_digest)
     for name, digest in header["files"].items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
+        if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise UserError(
                 f"{name} is missing or damaged", where=str(folder), mend="remove this checkpoint's folder"
             )
@@ -91,6 +91,8 @@ def read_weights(folder: Path) -> dict:
 def _read_header(folder: Path) -> dict:
     try:
         header = json.loads((folder / STATE).read_text())
+        if not seal_holds(header):
+            raise ValueError(f"{STATE} is damaged")
     except (OSError, ValueError) as error:
         raise UserError(
             f"not a readable checkpoint ({error})", where=str(folder), mend="remove this folder"
@@ -102,14 +104,6 @@ def _read_header(folder: Path) -> dict:
             mend="go on with the version of ray_compt that wrote it",
         )
     return header
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 24):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def find_latest(folder: Path, stage_digest: str) -> tuple[Path, Progress] | None:

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ray_compt.data import Batch, normalise
+from ray_compt.data.sample_digest import Words, to_parts
 from ray_compt.distill.loss import distillation_loss
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
@@ -25,7 +26,8 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float32 [4] on the device, so that reading it may wait.
+        stats: `STATS` in order and the parts of the batch's digest (`data/sample_digest.py`), float64 [8] on
+            the device, so that reading it may wait.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
     """
@@ -44,7 +46,7 @@ def train_step(
         group["lr"] = lr
     features = Features(*engine(*_inputs(job, batch, device)))
     weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
-    loss, stats = _losses(features, teacher, batch.valid.to(device), weight)
+    loss, stats = _losses(features, teacher, batch.valid.to(device), weight, batch.digest)
     # The workers' losses sum to the global one, and DeepSpeed averages gradients over workers.
     engine.backward(loss * world_size(), scale_wrt_gas=False)
     engine.step()
@@ -59,9 +61,13 @@ def _inputs(job: StageJob, batch: Batch, device: torch.device) -> tuple[Tensor, 
 
 
 def _losses(
-    features: Features, teacher: tuple[Tensor, Tensor] | None, valid: Tensor, weight: float
+    features: Features,
+    teacher: tuple[Tensor, Tensor] | None,
+    valid: Tensor,
+    weight: float,
+    digest: Words,
 ) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's `STATS`."""
+    """This worker's share of the loss, and the global batch's stats as in `StepResult`."""
     batch = gather(features.image, features.text, valid)
     total = batch.valid.sum()
     task = clip_loss(features.image, features.text, features.scale, batch)
@@ -70,7 +76,10 @@ def _losses(
         image, text = (part.to(valid.device) for part in teacher)
         distill = distillation_loss(features.mapped_image, features.mapped_text, image, text, valid, total)
     loss = task + weight * distill
-    shares = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float()])
+    numbers = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float()])
+    parts = torch.tensor(to_parts(digest), dtype=torch.float64).to(valid.device, non_blocking=True)
+    # One collective for all; the digest's parts need doubles to add up exactly.
+    shares = torch.cat([numbers.double(), parts])
     if world_size() > 1:
         dist.all_reduce(shares)
     return loss, shares

@@ -64,7 +64,7 @@ def train_worker(config: dict[str, Any]) -> None:
         result = train_step(engine, job, batch, features, device)
         progress = recorder.stepped(result)
         if progress.step % job.train.checkpoint_every == 0 or progress.step == job.steps:
-            recorder.flush()
+            recorder.saving()
             _save(engine, job, recorder.progress, rank)
             recorder.saved()
     recorder.close()

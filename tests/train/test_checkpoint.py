@@ -55,6 +55,14 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
         read_checkpoint(folder, "owner")
 
 
+def test_a_changed_header_is_noticed(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "c")
+    header = (folder / "state.json").read_text()
+    (folder / "state.json").write_text(header.replace('"step": 7', '"step": 6'))
+    with pytest.raises(UserError, match="state.json is damaged"):
+        read_checkpoint(folder, "owner")
+
+
 def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
     assert find_latest(tmp_path, "owner") is None
     for step in (3, 9, 6):
