@@ -9,6 +9,7 @@ from ray_compt.chain.folder import RunFolder
 from ray_compt.config.schema import Chain
 from ray_compt.data import Index, Order, Preprocess, make_preprocess, open_index
 from ray_compt.data.listing import save_listing
+from ray_compt.data.order import chain_order
 from ray_compt.errors import UserError
 from ray_compt.report.terminal import Terminal, plural
 
@@ -28,8 +29,7 @@ class Inputs:
     val: Index | None
 
     def order(self, global_batch: int) -> Order:
-        data = self.chain.data
-        return Order(self.chain.seed, self.train.sizes, global_batch, data.lanes, data.window_batches)
+        return chain_order(self.chain, self.train.sizes, global_batch)
 
     def preprocess(self, model: dict[str, Any]) -> Preprocess:
         return make_preprocess(self.chain.data, model, seed=self.chain.seed)

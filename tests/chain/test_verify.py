@@ -1,0 +1,350 @@
+"""`verify_run` on run folders that are whole, and with every kind of damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ray_compt.chain import verify_files
+from ray_compt.chain.folder import add_individuals
+from ray_compt.chain.ledger import Ledger
+from ray_compt.chain.verify import RunReport, StageReport, verify_run
+from ray_compt.config import load_chain
+from ray_compt.data import open_index
+from ray_compt.data.order import chain_order
+from ray_compt.data.sample_digest import sample_words, to_text
+from ray_compt.errors import UserError
+from tests.chain.fabricate import (
+    DROPPED,
+    GLOBAL_BATCH,
+    LARGE,
+    LARGE_STEPS,
+    PER_EPOCH,
+    SMALL,
+    SMALL_STEPS,
+    checkpoint,
+    make_run,
+    record,
+)
+
+FINAL = f"{SMALL}/checkpoints/checkpoint_{SMALL_STEPS:06d}"
+
+
+def check(run: Path) -> RunReport:
+    return verify_run(run, settle_s=0)
+
+
+def stage(report: RunReport, folder: str) -> StageReport:
+    return next(stage for stage in report.stages if stage.folder == folder)
+
+
+def lines(run: Path, folder: str = SMALL) -> list[str]:
+    return (run / folder / "metrics.jsonl").read_text().splitlines()
+
+
+def write(run: Path, changed: list[str], folder: str = SMALL, end: str = "\n") -> None:
+    (run / folder / "metrics.jsonl").write_text("\n".join(changed) + end)
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_broke_off_is_well_so_far(run: Path) -> None:
+    report = check(run)
+    assert report.well
+    small, large = report.stages
+    assert (small.state, large.state) == ("done", "running")
+    for found, planned, right in ((small, SMALL_STEPS, SMALL_STEPS), (large, LARGE_STEPS, 2)):
+        samples = found.samples
+        assert samples is not None
+        assert (samples.planned_steps, samples.due_steps, samples.right_steps) == (planned, right, right)
+        assert (samples.used, samples.unreadable) == (right * GLOBAL_BATCH, 0)
+        assert samples.dropped == DROPPED > 0
+    assert small.samples and large.samples
+    assert (small.samples.right_epochs, large.samples.right_epochs) == (2, 0)
+    assert [one.step for one in small.checkpoints] == [PER_EPOCH, SMALL_STEPS]
+    assert small.export and small.export.checked and large.export is None
+
+
+def _flip(path: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        content = bytearray((run / path).read_bytes())
+        content[-3] ^= 1
+        (run / path).write_bytes(content)
+
+    return damage
+
+
+def _cut(path: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        content = (run / path).read_bytes()
+        (run / path).write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+def _remove(path: str) -> Callable[[Path], None]:
+    return lambda run: (run / path).unlink()
+
+
+def _swap_a_key(run: Path) -> None:
+    """Step 2 used a sample of step 3 instead of one of its own."""
+    chain = load_chain(run / "chain.yaml")
+    index = open_index(chain.data.train, chain.data, run / "index")
+    order = [json.loads(line) for line in lines(run)]
+    batch, other = (chain_order(chain, index.sizes, GLOBAL_BATCH).batch(0, b) for b in (1, 2))
+    keys = [index.source.keys(shard) for shard in index.shards]
+    words = [sample_words(shard, keys[shard][i]) for shard, i in [*batch[1:], other[0]]]
+    order[1]["digest"] = to_text((sum(w[0] for w in words) % 2**64, sum(w[1] for w in words) % 2**64))
+    write(run, [json.dumps(line) for line in order])
+
+
+def _reorder(run: Path) -> None:
+    """The digests of two steps have changed places."""
+    first, second, *rest = map(json.loads, lines(run))
+    first["digest"], second["digest"] = second["digest"], first["digest"]
+    write(run, [json.dumps(line) for line in (first, second, *rest)])
+
+
+def _shorten_the_ledger(run: Path) -> None:
+    ledger = Ledger.open(run / "ledger.json")
+    ledger.update(ledger.stages[0], steps=SMALL_STEPS - 1)
+
+
+def _one_more_step(run: Path) -> None:
+    line = json.loads(lines(run)[0])
+    write(run, [*lines(run), json.dumps({**line, "step": SMALL_STEPS + 1})])
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "what"),
+    [
+        (_swap_a_key, "differs", "step 2 used other samples than planned: 8 samples of epoch 0"),
+        (_reorder, "differs", "steps 1 to 2 used other samples than planned: 16 samples of epoch 0"),
+        (lambda run: write(run, lines(run)[:3] + lines(run)[4:]), "missing", "step 4 not on record"),
+        (
+            lambda run: write(run, lines(run)[5:]),
+            "missing",
+            "steps 1 to 5 not on record: 40 samples of epochs 0 to 1",
+        ),
+        (
+            lambda run: write(run, lines(run)[:5] + lines(run)[4:]),
+            "doubled",
+            "step 5 recorded more than once",
+        ),
+        (_one_more_step, "unplanned", "step 7 of 6 planned"),
+        (lambda run: write(run, [*lines(run), "garbage"]), "unreadable", "line 8 of metrics.jsonl"),
+        (
+            lambda run: write(run, [*lines(run), '{"st'], end=""),
+            "unreadable",
+            "the last line of metrics.jsonl is cut",
+        ),
+        (_remove(f"{SMALL}/metrics.jsonl"), "missing", "steps 1 to 6 not on record"),
+        (_shorten_the_ledger, "ledger", "the ledger says 5 steps, the plan 6"),
+        (_flip(f"{FINAL}/weights.safetensors"), "checkpoint", "weights.safetensors: damaged"),
+        (_cut(f"{FINAL}/moments.safetensors"), "checkpoint", "moments.safetensors: damaged"),
+        (_remove(f"{FINAL}/moments.safetensors"), "checkpoint", "moments.safetensors: missing"),
+        (_cut(f"{FINAL}/state.json"), "checkpoint", "state.json: damaged"),
+        (_remove(f"{FINAL}/state.json"), "checkpoint", "none of the checkpoints is that of the last step, 6"),
+        (
+            lambda run: shutil.rmtree(run / FINAL),
+            "checkpoint",
+            "none of the checkpoints is that of the last step",
+        ),
+        (_flip(f"{SMALL}/model.safetensors"), "export", "model.safetensors: damaged"),
+        (_cut(f"{SMALL}/model.safetensors"), "export", "model.safetensors: damaged"),
+        (_remove(f"{SMALL}/model.safetensors"), "export", "model.safetensors: missing"),
+        (_flip(f"{SMALL}/open_clip_config.json"), "export", "open_clip_config.json: damaged"),
+        (_cut(f"{SMALL}/checksums.json"), "export", "checksums.json: cannot be read"),
+    ],
+)
+def test_every_damage_is_found_and_named(
+    run: Path, damage: Callable[[Path], None], kind: str, what: str
+) -> None:
+    damage(run)
+    report = check(run)
+    assert not report.well
+    problems = stage(report, SMALL).problems
+    assert {problem.kind for problem in problems} == {kind}
+    assert any(what in problem.what for problem in problems)
+    assert not stage(report, LARGE).problems and not stage(report, LARGE).unchecked
+
+
+def test_a_changed_number_in_a_checkpoints_header_is_found(run: Path) -> None:
+    header = run / FINAL / "state.json"
+    header.write_text(header.read_text().replace(f'"step": {SMALL_STEPS}', f'"step": {SMALL_STEPS + 1}'))
+    assert "it is not what was written" in stage(check(run), SMALL).problems[0].what
+
+
+def test_the_planned_samples_of_a_missing_step_are_named(run: Path) -> None:
+    write(run, lines(run)[:4] + lines(run)[5:])
+    [problem] = stage(check(run), SMALL).problems
+    assert (problem.steps, problem.epochs, problem.samples) == ((5, 5), (1, 1), GLOBAL_BATCH)
+    chain = load_chain(run / "chain.yaml")
+    index = open_index(chain.data.train, chain.data, run / "index")
+    batch = chain_order(chain, index.sizes, GLOBAL_BATCH).batch(1, 1)
+    names = {f"{shard:05d}.tar/{index.source.keys(index.shards[shard])[i]}" for shard, i in batch}
+    assert problem.first and set(problem.first) <= names
+
+
+def test_damage_costs_only_its_own_epoch(run: Path) -> None:
+    write(run, lines(run)[1:])
+    samples = stage(check(run), SMALL).samples
+    assert samples and (samples.right_steps, samples.right_epochs) == (SMALL_STEPS - 1, 1)
+
+
+def test_a_running_stage_may_be_in_the_middle_of_a_line(run: Path) -> None:
+    write(run, [*lines(run, LARGE), '{"step": 3, "lo'], LARGE, end="")
+    report = check(run)
+    samples = stage(report, LARGE).samples
+    assert report.well and samples and samples.right_steps == 2
+
+
+def test_a_running_stage_has_every_step_of_its_checkpoint_on_record(run: Path) -> None:
+    checkpoint(run / LARGE, 3)
+    [problem] = stage(check(run), LARGE).problems
+    assert (problem.kind, problem.steps) == ("missing", (3, 3))
+
+
+def test_an_unfinished_checkpoint_is_no_fault(run: Path) -> None:
+    (run / LARGE / "checkpoints" / "checkpoint_000002").mkdir()
+    (run / LARGE / "checkpoints" / "checkpoint_000002" / "weights.safetensors").write_bytes(b"half")
+    report = check(run)
+    assert report.well
+    assert [one.complete for one in stage(report, LARGE).checkpoints] == [False, True]
+
+
+def test_a_checkpoint_on_its_way_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = run / LARGE / "checkpoints" / "checkpoint_000001" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    arriving = [whole[:200], whole]
+    monkeypatch.setattr(verify_files.time, "sleep", lambda seconds: weights.write_bytes(arriving.pop(0)))
+    assert verify_run(run, settle_s=1).well
+    assert arriving == []
+
+
+def test_a_checkpoint_that_stays_broken_is_a_fault_of_a_running_stage_too(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cut(f"{LARGE}/checkpoints/checkpoint_000001/weights.safetensors")(run)
+    monkeypatch.setattr(verify_files.time, "sleep", lambda seconds: None)
+    assert [problem.kind for problem in stage(verify_run(run, settle_s=1), LARGE).problems] == ["checkpoint"]
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile_is_no_fault(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = checkpoint(run / LARGE, 2)
+    (old / "weights.safetensors").unlink()
+    monkeypatch.setattr(verify_files.time, "sleep", lambda seconds: shutil.rmtree(old))
+    report = verify_run(run, settle_s=1)
+    assert report.well and [one.step for one in stage(report, LARGE).checkpoints] == [1]
+
+
+def test_samples_that_could_not_be_read_are_told_from_used_ones(run: Path) -> None:
+    chain = load_chain(run / "chain.yaml")
+    index = open_index(chain.data.train, chain.data, run / "index")
+    keys = set(index.source.keys(index.shards[0])[:3])
+    record(run / LARGE, index, 3, workers=4, unreadable=lambda row: row.raw.key in keys)
+    report = check(run)
+    samples = stage(report, LARGE).samples
+    assert report.well and samples
+    assert 0 < samples.unreadable <= 3
+    assert samples.used + samples.unreadable == 3 * GLOBAL_BATCH
+
+
+def test_the_shards_are_not_needed_where_their_tables_are(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    shutil.rmtree(tmp_path / "shards")
+    assert check(run).well
+
+
+def test_what_cannot_be_known_is_said_and_is_not_well(run: Path) -> None:
+    [listing] = (run / "index").glob("train-*.json")
+    listed = json.loads(listing.read_text())
+    listed["shards"][1][0] = "/nowhere/00001.tar"
+    listing.write_text(json.dumps(listed))
+    report = check(run)
+    assert not report.well
+    for found in report.stages:
+        assert not found.problems and found.samples
+        assert any("/nowhere/00001.tar: the shard is gone" in what for what in found.unchecked)
+        assert found.samples.right_steps < found.samples.due_steps
+
+
+def test_a_missing_step_is_found_though_its_keys_are_not_known(run: Path) -> None:
+    [listing] = (run / "index").glob("train-*.json")
+    listing.write_text(json.dumps({"format": 1, "shards": [["/nowhere/0.tar", sum((7, 12, 9)), "1:0"]]}))
+    write(run, lines(run)[1:])
+    found = stage(check(run), SMALL)
+    assert [problem.kind for problem in found.problems] == ["missing"]
+    assert all(name.startswith("0.tar/#") for name in found.problems[0].first)
+
+
+@pytest.mark.parametrize("lost", ["list", "ledger", "digests", "checksums"])
+def test_runs_of_older_versions_are_not_called_well(run: Path, lost: str) -> None:
+    if lost == "list":
+        [listing] = (run / "index").glob("train-*.json")
+        listing.unlink()
+    elif lost == "ledger":
+        ledger = Ledger.open(run / "ledger.json")
+        ledger.update(ledger.stages[0], data="")
+    elif lost == "digests":
+        bare = [
+            {key: value for key, value in json.loads(line).items() if key != "digest"} for line in lines(run)
+        ]
+        write(run, [json.dumps(line) for line in bare])
+    else:
+        (run / SMALL / "checksums.json").unlink()
+    report = check(run)
+    found = stage(report, SMALL)
+    assert not report.well
+    assert found.problems == () and len(found.unchecked) == 1
+
+
+def test_nothing_is_written(run: Path) -> None:
+    for table in (run / "index").glob("*.arrow"):
+        table.unlink()
+    before = files(run)
+    assert check(run).well
+    assert files(run) == before
+
+
+def test_individual_models_are_checked_and_a_shared_one_once(run: Path) -> None:
+    ledger = Ledger.open(run / "ledger.json")
+    add_individuals(ledger, load_chain(run / "chain.yaml"))
+    alone = ledger.individual[1]
+    shutil.copytree(run / SMALL, run / alone.folder)
+    ledger.update(alone, state="done", steps=SMALL_STEPS, data=ledger.stages[0].data)
+    report = check(run)
+    assert report.well
+    assert [found.folder for found in report.stages] == [SMALL, LARGE, "individual/02-large"]
+    _flip("individual/02-large/model.safetensors")(run)
+    assert [bool(found.problems) for found in check(run).stages] == [False, False, True]
+
+
+def test_a_stage_that_has_not_begun_has_nothing_to_be_checked(run: Path) -> None:
+    ledger = Ledger.open(run / "ledger.json")
+    ledger.update(ledger.stages[1], state="pending")
+    shutil.rmtree(run / LARGE)
+    report = check(run)
+    assert report.well and stage(report, LARGE).samples is None
+
+
+def test_a_folder_without_a_run_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no ledger here"):
+        check(tmp_path)
+
+
+def test_the_report_is_plain_json(run: Path) -> None:
+    write(run, lines(run)[1:])
+    document = json.loads(json.dumps(check(run).to_json()))
+    assert document["well"] is False
+    assert document["stages"][0]["problems"][0]["steps"] == [1, 1]
+    assert "problems" not in document["stages"][0]["samples"]
