@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 from ray_compt.data.planned import Plan
 
@@ -16,11 +17,19 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class StepLine:
-    """What a line of metrics.jsonl says of its step; `digest` is None where an older version wrote it."""
+    """What a line of metrics.jsonl says of its step.
+
+    Attributes:
+        step: from 1.
+        digest: of the samples; None where an older version wrote the line.
+        unreadable: samples that kept their place in the batch but could not be read.
+        skipped: the update was left out, because the loss or the gradient was not finite.
+    """
 
     step: int
     digest: str | None
-    unreadable: int
+    unreadable: int = 0
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class SamplesReport:
         right_epochs: epochs that the stage plans whole, and of which every step is right.
         used: samples used in right steps, each counted once an epoch.
         unreadable: samples of right steps that kept their place in the batch but could not be read.
+        skipped: samples of right steps that taught nothing, because the update was not finite and left out.
         dropped: samples that an epoch leaves out by plan, because they fill no batch.
         problems: what is wrong.
         unchecked: what cannot be said, for people.
@@ -85,6 +95,7 @@ class SamplesReport:
     right_epochs: int = 0
     used: int = 0
     unreadable: int = 0
+    skipped: int = 0
     dropped: int = 0
     problems: tuple[Problem, ...] = ()
     unchecked: tuple[str, ...] = ()
@@ -102,12 +113,15 @@ def read_steps(file: Path) -> StepLines:
         try:
             values = json.loads(line)
             if "evaluation" not in values:
-                steps.append(
-                    StepLine(int(values["step"]), values.get("digest"), int(values.get("unreadable", 0)))
-                )
+                steps.append(_step_line(values))
         except (ValueError, KeyError, TypeError):
             broken.append(number)
     return StepLines(tuple(steps), tuple(broken), cut=bool(rest))
+
+
+def _step_line(values: dict[str, Any]) -> StepLine:
+    unreadable, skipped = int(values.get("unreadable", 0)), bool(values.get("skipped"))
+    return StepLine(int(values["step"]), values.get("digest"), unreadable, skipped)
 
 
 def check_samples(lines: StepLines, plan: Plan, *, planned: int, due: int) -> SamplesReport:
@@ -136,21 +150,22 @@ class _Check:
         order = self.plan.order
         right = self._right_steps()
         per_epoch = Counter(self._place(step)[0] for step in right)
-        unreadable = sum(right.values())
+        readable = {line: order.global_batch - line.unreadable for line in right.values()}
         return SamplesReport(
             planned_steps=self.planned,
             due_steps=self.due,
             right_steps=len(right),
             right_epochs=sum(count == order.batches_per_epoch for count in per_epoch.values()),
-            used=len(right) * order.global_batch - unreadable,
-            unreadable=unreadable,
+            used=sum(count for line, count in readable.items() if not line.skipped),
+            unreadable=sum(line.unreadable for line in readable),
+            skipped=sum(count for line, count in readable.items() if line.skipped),
             dropped=order.samples - order.batches_per_epoch * order.global_batch,
             problems=(*self._broken_lines(), *self._step_problems(), *self._repeated(per_epoch)),
             unchecked=tuple(self._unchecked()),
         )
 
-    def _right_steps(self) -> dict[int, int]:
-        """Unreadable samples of each step that is right; all others are sorted by what is wrong with them."""
+    def _right_steps(self) -> dict[int, StepLine]:
+        """The lines of steps that are right; all other steps are sorted by what is wrong with them."""
         found: dict[int, list[StepLine]] = {}
         for line in self.lines.steps:
             found.setdefault(line.step, []).append(line)
@@ -159,7 +174,7 @@ class _Check:
         for step in range(1, self.due + 1):
             recorded = found.get(step, [])
             if len(recorded) == 1 and self._is_right(recorded[0]):
-                right[step] = recorded[0].unreadable
+                right[step] = recorded[0]
             elif len(recorded) != 1:
                 self.wrong.setdefault("doubled" if recorded else "missing", []).append(step)
         return right

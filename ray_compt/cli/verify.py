@@ -76,12 +76,20 @@ def _findings(stage: StageReport) -> list[str]:
     return [
         *(f"wrong: {stage.folder}: {problem.what}" for problem in stage.problems),
         *(f"not checked: {stage.folder}: {what}" for what in stage.unchecked),
+        *_skipped(stage),
         *(
             f"note: {stage.folder}: {checkpoint.name} is incomplete; resuming passes it over"
             for checkpoint in stage.checkpoints
             if not checkpoint.complete
         ),
     ]
+
+
+def _skipped(stage: StageReport) -> list[str]:
+    if stage.samples is None or not stage.samples.skipped:
+        return []
+    taught = f"{stage.samples.skipped} samples taught nothing, because their step's loss or gradient was not finite"
+    return [f"note: {stage.folder}: {taught}"]
 
 
 def _verdict(report: RunReport) -> str:

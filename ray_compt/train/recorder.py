@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ray_compt.data import Batch
-from ray_compt.data.sample_digest import from_parts, to_text
+from ray_compt.data.sample_digest import PARTS, from_parts, to_text
 from ray_compt.errors import TrainingError
 from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
@@ -62,9 +62,10 @@ class Recorder:
         """Bring the pending numbers in, write them, and stop the stage where too much data is unreadable."""
         if not self._pending:
             return
-        table = torch.stack([result.stats for _, result, _ in self._pending]).cpu().tolist()
+        rows = [torch.cat([result.stats, result.digest]) for _, result, _ in self._pending]
+        table = torch.stack(rows).cpu().tolist()
         for (step, result, wait), row in zip(self._pending, table):
-            digest = to_text(from_parts(row[len(STATS) :]))
+            digest = to_text(from_parts(row[-PARTS:]))
             self._record(step, result, wait, dict(zip(STATS, row)), digest)
         last = dict(zip(STATS, table[-1]))
         self._pending = []

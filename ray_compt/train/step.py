@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ray_compt.data import Batch, normalise
-from ray_compt.data.sample_digest import Words, to_parts
+from ray_compt.data.sample_digest import PARTS, Words, to_parts
 from ray_compt.distill.loss import distillation_loss
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
@@ -26,13 +26,14 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order and the parts of the batch's digest (`data/sample_digest.py`), float64 [8] on
-            the device, so that reading it may wait.
+        stats: `STATS` in order, float64 [4] on the device, so that reading it may wait.
+        digest: parts of the digest of the batch's samples (`data/sample_digest.py`), float64 [4], likewise.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
     """
 
     stats: Tensor
+    digest: Tensor
     lr: float
     distill_weight: float
 
@@ -46,12 +47,12 @@ def train_step(
         group["lr"] = lr
     features = Features(*engine(*_inputs(job, batch, device)))
     weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
-    loss, stats = _losses(features, teacher, batch.valid.to(device), weight, batch.digest)
+    loss, numbers = _losses(features, teacher, batch.valid.to(device), weight, batch.digest)
     # The workers' losses sum to the global one, and DeepSpeed averages gradients over workers.
     engine.backward(loss * world_size(), scale_wrt_gas=False)
     engine.step()
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
-    return StepResult(stats, lr, weight)
+    return StepResult(numbers[:-PARTS], numbers[-PARTS:], lr, weight)
 
 
 def _inputs(job: StageJob, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -67,7 +68,7 @@ def _losses(
     weight: float,
     digest: Words,
 ) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's stats as in `StepResult`."""
+    """This worker's share of the loss, and the global batch's `STATS` and digest, float64 [8]."""
     batch = gather(features.image, features.text, valid)
     total = batch.valid.sum()
     task = clip_loss(features.image, features.text, features.scale, batch)

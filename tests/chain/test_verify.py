@@ -259,6 +259,15 @@ def test_samples_that_could_not_be_read_are_told_from_used_ones(run: Path) -> No
     assert samples.used + samples.unreadable == 3 * GLOBAL_BATCH
 
 
+def test_samples_of_steps_without_an_update_are_told_from_used_ones(run: Path) -> None:
+    first, *rest = lines(run)
+    write(run, [json.dumps({**json.loads(first), "skipped": 1.0}), *rest])
+    report = check(run)
+    samples = stage(report, SMALL).samples
+    assert report.well and samples
+    assert (samples.used, samples.skipped) == ((SMALL_STEPS - 1) * GLOBAL_BATCH, GLOBAL_BATCH)
+
+
 def test_the_shards_are_not_needed_where_their_tables_are(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     shutil.rmtree(tmp_path / "shards")
