@@ -13,7 +13,7 @@ import numpy as np
 
 from ray_compt.data.index import Index
 from ray_compt.data.order import EpochOrder, Order
-from ray_compt.data.sample_digest import sample_words, to_text, total
+from ray_compt.data.sample_digest import shard_words, to_text, total
 from ray_compt.data.samples import Shard
 from ray_compt.errors import UserError
 
@@ -58,8 +58,7 @@ def load_samples(index: Index) -> Samples:
     for number, shard in enumerate(index.shards):
         start, end = end, end + shard.samples
         try:
-            for row, key in enumerate(keys(shard), start):
-                words[row] = sample_words(number, key)
+            words[start:end] = shard_words(number, keys(shard))
         except (UserError, OSError) as error:
             known[start:end] = False
             unknown.append((shard.path, getattr(error, "message", str(error))))

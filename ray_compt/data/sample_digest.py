@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,9 +26,14 @@ _FULL = 1 << 64
 
 def sample_words(shard: int, key: str) -> Words:
     """The two words, each in [0, 2^64), of the sample `key` in shard number `shard` of the index."""
-    digest = hashlib.blake2b(f"{shard}/{key}".encode(), digest_size=16).digest()
-    low, high = struct.unpack("<QQ", digest)
+    low, high = struct.unpack("<QQ", _hash(shard, key))
     return low, high
+
+
+def shard_words(shard: int, keys: Iterable[str]) -> np.ndarray:
+    """uint64 [n, 2]: `sample_words` of n samples of a shard."""
+    hashes = b"".join([_hash(shard, key) for key in keys])
+    return np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)
 
 
 def total(first: np.ndarray, second: np.ndarray) -> Words:
@@ -51,3 +56,7 @@ def from_parts(parts: Sequence[float]) -> Words:
 def to_text(words: Words) -> str:
     """32 hexadecimal digits, as they stand in metrics.jsonl."""
     return f"{words[0]:016x}{words[1]:016x}"
+
+
+def _hash(shard: int, key: str) -> bytes:
+    return hashlib.blake2b(f"{shard}/{key}".encode(), digest_size=16).digest()
