@@ -46,10 +46,6 @@ class StepLines:
     broken: tuple[int, ...] = ()
     cut: bool = False
 
-    @property
-    def last(self) -> int:
-        return max((line.step for line in self.steps), default=0)
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -114,7 +110,7 @@ def read_steps(file: Path) -> StepLines:
             values = json.loads(line)
             if "evaluation" not in values:
                 steps.append(_step_line(values))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             broken.append(number)
     return StepLines(tuple(steps), tuple(broken), cut=bool(rest))
 
@@ -133,7 +129,8 @@ def check_samples(lines: StepLines, plan: Plan, *, planned: int, due: int) -> Sa
         planned: steps of the whole stage.
         due: steps that must be on record; more may be.
     """
-    return _Check(lines, plan, planned, min(max(due, lines.last), planned)).report()
+    recorded = max((line.step for line in lines.steps if line.step <= planned), default=0)
+    return _Check(lines, plan, planned, min(max(due, recorded), planned)).report()
 
 
 @dataclass
