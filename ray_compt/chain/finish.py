@@ -13,6 +13,8 @@ from ray_compt.config.schema import Chain
 from ray_compt.data import Index, Preprocess
 from ray_compt.errors import TrainingError
 from ray_compt.models import save_model
+from ray_compt.models.checksums import write_checksums
+from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
 from ray_compt.train.checkpoint import read_weights
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import record_evaluation
@@ -45,6 +47,8 @@ def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
         std=job.preprocess.std,
         metadata={"chain": " -> ".join([*lineage, job.name]), "steps": str(trained.progress.step)},
     )
+    # Last: where these stand, the model is whole.
+    write_checksums(job.path, (WEIGHTS_FILE, CONFIG_FILE))
     shutil.rmtree(job.path / "initial", ignore_errors=True)
 
 

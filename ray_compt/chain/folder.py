@@ -4,11 +4,11 @@ runs/NAME/
   chain.yaml              the resolved configuration
   ledger.json             what every stage cost and reached
   driver.json             who trains here now; empty where nobody does
-  index/                  the shards' indexes
+  index/                  the shards' indexes and their list
   01-ViT-T-16/            a stage
     initial/              grown weights, until the stage is done
     checkpoints/          Ray Train's, for resume
-    model.safetensors     the trained model, with open_clip_config.json
+    model.safetensors     the trained model, with open_clip_config.json and checksums.json
     metrics.jsonl         one line a step; tensorboard/ shows the same
     bad_samples.jsonl     samples that could not be used
   individual/01-.../      the same models alone, where asked for

@@ -8,6 +8,8 @@ from typing import Any
 from ray_compt.chain.folder import RunFolder
 from ray_compt.config.schema import Chain
 from ray_compt.data import Index, Order, Preprocess, make_preprocess, open_index
+from ray_compt.data.listing import save_listing
+from ray_compt.data.order import chain_order
 from ray_compt.errors import UserError
 from ray_compt.report.terminal import Terminal, plural
 
@@ -27,8 +29,7 @@ class Inputs:
     val: Index | None
 
     def order(self, global_batch: int) -> Order:
-        data = self.chain.data
-        return Order(self.chain.seed, self.train.sizes, global_batch, data.lanes, data.window_batches)
+        return chain_order(self.chain, self.train.sizes, global_batch)
 
     def preprocess(self, model: dict[str, Any]) -> Preprocess:
         return make_preprocess(self.chain.data, model, seed=self.chain.seed)
@@ -41,6 +42,7 @@ def open_inputs(chain: Chain, folder: RunFolder, terminal: Terminal) -> Inputs:
         UserError: shards are missing or empty, or too many of their samples cannot be used.
     """
     train = open_index(chain.data.train, chain.data, folder.index)
+    save_listing(train, str(folder.index))
     val = open_index(chain.data.val, chain.data, folder.index) if chain.data.val else None
     held_out = f", {val.samples} validation samples" if val else ", no validation split"
     stages = plural(len(chain.stages), "stage")

@@ -40,6 +40,7 @@ class StageEntry:
         teacher: where the teacher ran: "actor", "inline" or None.
         metrics: of the evaluation.
         bad_samples: distinct samples that could not be used.
+        data: digest of the training data's index, whose list of shards lies in the run's index folder.
         error: why it failed.
     """
 
@@ -60,6 +61,7 @@ class StageEntry:
     teacher: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     bad_samples: int = 0
+    data: str = ""
     error: str | None = None
 
 

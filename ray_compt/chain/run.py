@@ -132,6 +132,7 @@ class _Run:
             error=None,
             parameters=plan.parameters,
             growth=plan.growth_text,
+            data=self.inputs.train.digest,
             distill_weight=plan.distill.weight,
             teacher=("actor" if as_actor else "inline") if teacher else None,
         )

@@ -13,6 +13,7 @@ from ray_compt.cli.eval import evaluate
 from ray_compt.cli.grow import grow
 from ray_compt.cli.plan import plan
 from ray_compt.cli.train import train
+from ray_compt.cli.verify import verify
 
 app = typer.Typer(
     help="Elastic Chain-of-Models Pre-Training: a family of vision-language models for the cost of one.",
@@ -28,6 +29,7 @@ app.command("plan", cls=Command)(plan)
 app.command("train", cls=Command)(train)
 app.command("eval", cls=Command)(evaluate)
 app.command("grow", cls=Command)(grow)
+app.command("verify", cls=Command)(verify)
 
 
 def _print_version(wanted: bool) -> None:

@@ -56,6 +56,9 @@ class DigitsSource:
         rows = _shards_of(self.split)[int(shard.path.rsplit("/", 1)[1])]
         yield from (_sample(int(row)) for row in rows[lo:hi])
 
+    def keys(self, shard: Shard) -> list[str]:
+        return [_key(row) for row in _shards_of(self.split)[int(shard.path.rsplit("/", 1)[1])]]
+
 
 def digits_source(spec: str) -> DigitsSource:
     """The source of `builtin:digits/train`, `builtin:digits/val`, or `builtin:digits` (the training split).
@@ -75,7 +78,11 @@ def _sample(row: int) -> RawSample:
     pixels, targets = _load()
     target = int(targets[row])
     captions = [text.format(word=CLASS_NAMES[target], number=target) for text in CAPTIONS]
-    return RawSample(f"digit-{row:04d}", _png(pixels[row]), captions, CLASS_NAMES[target])
+    return RawSample(_key(row), _png(pixels[row]), captions, CLASS_NAMES[target])
+
+
+def _key(row: int) -> str:
+    return f"digit-{row:04d}"
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -74,12 +74,13 @@ def open_index(
     Raises:
         UserError: no shards, unreadable shards, or no usable sample.
     """
-    source = _choose_source(spec, data, str(cache))
+    source = choose_source(spec, data, str(cache))
     contents = source.scan(on_progress)
     return Index(source, contents.shards, list(contents.bad), list(contents.class_names), contents.digest)
 
 
-def _choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
+def choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
+    """How the data that `spec` names is read; nothing is looked up yet."""
     patterns = (spec,) if isinstance(spec, str) else tuple(spec)
     if len(patterns) == 1 and patterns[0].startswith("builtin:"):
         return digits_source(patterns[0])

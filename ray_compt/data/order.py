@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ray_compt.config.schema import Chain
 from ray_compt.data.randomness import permutation, stream_key
 from ray_compt.errors import UserError
 
@@ -112,6 +113,11 @@ class Order:
                 mend=f"use one of {legal_world_sizes(self.global_batch, self.lanes)} workers, or change data.lanes",
             )
         return range(rank, self.lanes, world)
+
+
+def chain_order(chain: Chain, sizes: tuple[int, ...], global_batch: int) -> Order:
+    """The order of samples of a chain's stage on shards of `sizes` samples."""
+    return Order(chain.seed, sizes, global_batch, chain.data.lanes, chain.data.window_batches)
 
 
 def window_shuffle(samples: int, seed: int, epoch: int, lane: int, window: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
 
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
+from ray_compt.data.sample_digest import total
 from ray_compt.data.samples import BadSample, Batch
 from ray_compt.data.tasks import DecodeRows, ReadWindows
 from ray_compt.data.windows import WindowRead, window_reads
@@ -234,6 +235,7 @@ def _batch(step: int, columns: dict[str, np.ndarray]) -> Batch:
         text=torch.from_numpy(np.array(columns["text"], dtype=np.int64)),
         valid=torch.from_numpy(valid),
         keys=keys,
+        digest=total(columns["word_0"], columns["word_1"]),
         bad=bad,
     )
 

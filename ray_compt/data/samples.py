@@ -68,6 +68,7 @@ class Batch:
         text: int64 [n, K, L] tokens of K captions each.
         valid: bool [n]; a row that could not be decoded is False, its picture and tokens are zeros.
         keys: n sample keys.
+        digest: of these samples, readable or not (`sample_digest`).
         bad: the rows that are not valid, with the reason.
     """
 
@@ -76,6 +77,7 @@ class Batch:
     text: torch.Tensor
     valid: torch.Tensor
     keys: list[str]
+    digest: tuple[int, int] = (0, 0)
     bad: list[BadSample] = field(default_factory=list)
 
 

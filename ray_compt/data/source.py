@@ -1,6 +1,6 @@
 """What a kind of data has to offer to be trained on.
 
-To add one (Parquet, CSV), write a class with these two methods and let `index.open_index` choose it.
+To add one (Parquet, CSV), write a class with these methods and let `index.open_index` choose it.
 """
 
 from __future__ import annotations
@@ -34,4 +34,11 @@ class Source(Protocol):
 
     def read(self, shard: Shard, lo: int, hi: int) -> Iterator[RawSample]:
         """Samples [lo, hi) of a shard, in order. Raises OSError where the shard cannot be reached."""
+        ...
+
+    def keys(self, shard: Shard) -> list[str]:
+        """Keys of all samples of a shard, in order, from the index where that is enough; nothing is written.
+
+        Raises UserError or OSError where they cannot be known.
+        """
         ...

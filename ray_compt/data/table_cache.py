@@ -32,13 +32,22 @@ def save_table(shard: ShardTable, cache: str, name: str) -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+    save_file(sink.getvalue().to_pybytes(), cache, name)
+
+
+def save_file(content: bytes, cache: str, name: str) -> None:
+    """Write a file of the folder or URL `cache`, whole or not at all.
+
+    Raises:
+        OSError: `cache` cannot be written.
+    """
     filesystem, folder = open_filesystem(cache)
     filesystem.makedirs(folder, exist_ok=True)
     # A rename is atomic on a disk, and a put is on an object store, where a rename would be a copy.
     local = "file" in filesystem.protocol
     target = f"{folder}/{name}"
     written = f"{target}.{uuid.uuid4().hex}.part" if local else target
-    filesystem.pipe_file(written, sink.getvalue().to_pybytes())
+    filesystem.pipe_file(written, content)
     if local:
         os.replace(written, target)
 

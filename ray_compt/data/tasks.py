@@ -29,6 +29,8 @@ ROW_SCHEMA = pa.schema(
         ("captions", pa.list_(pa.string())),
         ("epoch", pa.int64()),
         ("shard", pa.string()),
+        ("word_0", pa.uint64()),
+        ("word_1", pa.uint64()),
         ("error", pa.string()),
     ]
 )
@@ -53,8 +55,8 @@ class ReadWindows:
 class DecodeRows:
     """Encoded rows in; pictures, tokens and validity out, one row for each.
 
-    The columns: image uint8 [3, H, W], text int32 [K, L], valid bool, key, and shard and error of rows that
-    are not valid.
+    The columns: image uint8 [3, H, W], text int32 [K, L], valid bool, key, the words uint64 of the batch's
+    digest, and shard and error of rows that are not valid.
     """
 
     preprocess: Preprocess
@@ -70,6 +72,7 @@ class DecodeRows:
             "text": texts,
             "valid": np.array([not error for error in errors]),
             "key": _strings([row["key"] for row in rows]),
+            **{word: np.array([row[word] for row in rows], dtype=np.uint64) for word in ("word_0", "word_1")},
             "shard": _strings([row["shard"] if error else "" for row, error in zip(rows, errors)]),
             "error": _strings(errors),
         }
@@ -98,6 +101,8 @@ def _table(rows: list[Row]) -> pa.Table:
             "captions": [row.raw.captions for row in rows],
             "epoch": [row.epoch for row in rows],
             "shard": [row.shard for row in rows],
+            "word_0": [row.words[0] for row in rows],
+            "word_1": [row.words[1] for row in rows],
             "error": [row.error for row in rows],
         },
         schema=ROW_SCHEMA,

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from ray_compt.data.captions import find_captions, find_label, parse_description
-from ray_compt.data.filesystem import Location, open_filesystem, read_ranges
+from ray_compt.data.filesystem import Location, locate, open_filesystem, read_ranges
 from ray_compt.data.patterns import find_shards
 from ray_compt.data.samples import BadSample, RawSample, Shard
 from ray_compt.data.shard_table import PARTS, Fields, ShardSummary, ShardTable, index_shard
@@ -74,6 +74,19 @@ class WebDatasetSource:
             image, text, description = (content.get(row[f"{part}_offset"]) for part in PARTS)
             yield self._sample(row["key"], image or b"", text, parse_description(description))
 
+    def keys(self, shard: Shard) -> list[str]:
+        found = load_table(self.cache, cache_name(shard.path, shard.stamp, self.fields))
+        if found is None:
+            if locate(shard.path).stamp != shard.stamp:
+                raise UserError(
+                    "the shard is gone or has changed, and no table of it is kept",
+                    where=shard.path,
+                    mend="restore the shard",
+                )
+            found = index_shard(shard.path, self.fields)
+        _check_samples(found, shard)
+        return found.rows["key"].to_pylist()
+
     def _sample(self, key: str, image: bytes, text: bytes | None, description: dict[str, Any]) -> RawSample:
         captions = find_captions(text, description, self.fields.captions)
         return RawSample(key, image, captions, find_label(description, self.fields.label))
@@ -100,13 +113,17 @@ def _table(cache: str, shard: Shard, fields: Fields) -> pa.Table:
     if found is None:
         found = index_shard(shard.path, fields)
         _try_save(found, cache, name)
-    if found.summary.samples != shard.samples:
+    _check_samples(found, shard)
+    return found.rows
+
+
+def _check_samples(table: ShardTable, shard: Shard) -> None:
+    if table.summary.samples != shard.samples:
         raise UserError(
-            f"the shard has {found.summary.samples} usable samples now, {shard.samples} when the run began",
+            f"the shard has {table.summary.samples} usable samples now, {shard.samples} when the run began",
             where=shard.path,
             mend="restore the shard, or start a new run",
         )
-    return found.rows
 
 
 def _try_save(table: ShardTable, cache: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from ray_compt.data.index import Index
 from ray_compt.data.order import EpochOrder, Order, window_shuffle
+from ray_compt.data.sample_digest import Words, sample_words
 from ray_compt.data.samples import RawSample, Shard
 from ray_compt.data.source import Source
 from ray_compt.errors import UserError
@@ -25,10 +26,10 @@ _RETRY_WAITS_S = (0.5, 2.0, 8.0)
 
 @dataclass(frozen=True)
 class LaneRead:
-    """The samples of one lane: parts (shard, lo, hi) in reading order."""
+    """The samples of one lane: parts (number of the shard in the index, shard, lo, hi) in reading order."""
 
     lane: int
-    parts: tuple[tuple[Shard, int, int], ...]
+    parts: tuple[tuple[int, Shard, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class WindowRead:
     def from_json(cls, text: str) -> WindowRead:
         fields = json.loads(text)
         lanes = tuple(
-            LaneRead(lane["lane"], tuple((Shard(**shard), lo, hi) for shard, lo, hi in lane["parts"]))
+            LaneRead(lane["lane"], tuple((n, Shard(**shard), lo, hi) for n, shard, lo, hi in lane["parts"]))
             for lane in fields["lanes"]
         )
         return cls(**{**fields, "lanes": lanes})
@@ -69,9 +70,17 @@ class WindowRead:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a batch before decoding; `error` says why there is no sample."""
+    """One row of a batch before decoding.
+
+    Attributes:
+        raw: the sample; of one that cannot be read, its key alone.
+        words: its part of the batch's digest (`sample_digest`).
+        shard: path of its shard.
+        error: why there is no sample.
+    """
 
     raw: RawSample
+    words: Words
     shard: str
     epoch: int
     error: str = ""
@@ -98,7 +107,9 @@ def window_reads(
 
 def _lane_read(index: Index, epoch_order: EpochOrder, lane: int, window: int) -> LaneRead:
     segments = epoch_order.segments(lane, window)
-    return LaneRead(lane, tuple((index.shards[part.shard], part.lo, part.hi) for part in segments))
+    return LaneRead(
+        lane, tuple((part.shard, index.shards[part.shard], part.lo, part.hi) for part in segments)
+    )
 
 
 def read_window(source: Source, window: WindowRead) -> Iterator[Row]:
@@ -116,15 +127,18 @@ def read_window(source: Source, window: WindowRead) -> Iterator[Row]:
 
 
 def _shuffled(source: Source, window: WindowRead, lane: LaneRead) -> list[Row]:
-    rows = [row for shard, lo, hi in lane.parts for row in _read_part(source, window.epoch, shard, lo, hi)]
+    rows = [row for part in lane.parts for row in _read_part(source, window.epoch, *part)]
     shuffle = window_shuffle(len(rows), window.seed, window.epoch, lane.lane, window.window)
     return [rows[i] for i in shuffle]
 
 
-def _read_part(source: Source, epoch: int, shard: Shard, lo: int, hi: int) -> list[Row]:
+def _read_part(source: Source, epoch: int, number: int, shard: Shard, lo: int, hi: int) -> list[Row]:
     for wait in (*_RETRY_WAITS_S, None):
         try:
-            rows = [Row(raw, shard.path, epoch) for raw in source.read(shard, lo, hi)]
+            rows = [
+                Row(raw, sample_words(number, raw.key), shard.path, epoch)
+                for raw in source.read(shard, lo, hi)
+            ]
             # Fewer rows would shift every later batch without a sound.
             if len(rows) != hi - lo:
                 raise OSError(f"{len(rows)} samples instead of {hi - lo}")
@@ -135,7 +149,20 @@ def _read_part(source: Source, epoch: int, shard: Shard, lo: int, hi: int) -> li
         except Exception as error:
             if wait is None:
                 reason = f"cannot be read: {error}"
-                return [Row(RawSample(f"#{i}", b"", []), shard.path, epoch, reason) for i in range(lo, hi)]
+                keys = _planned_keys(source, shard, lo, hi)
+                return [
+                    Row(RawSample(key, b"", []), sample_words(number, key), shard.path, epoch, reason)
+                    for key in keys
+                ]
             logger.warning("reading %s failed (%s); trying again in %g s", shard.path, error, wait)
             time.sleep(wait)
     raise AssertionError("unreachable")
+
+
+def _planned_keys(source: Source, shard: Shard, lo: int, hi: int) -> list[str]:
+    """Keys of samples that cannot be read; their numbers in the shard where the index cannot be read either."""
+    try:
+        return source.keys(shard)[lo:hi]
+    except Exception as error:
+        logger.warning("the keys of %s are not known (%s)", shard.path, error)
+        return [f"#{i}" for i in range(lo, hi)]

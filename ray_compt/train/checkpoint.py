@@ -1,7 +1,7 @@
 """A stage's checkpoint on disk, independent of worker count and ZeRO stage.
 
     checkpoint_.../
-      state.json             step, counters, what it belongs to, and the digest of each file
+      state.json             step, counters, what it belongs to, the digest of each file, and its own
       weights.safetensors    fp32 master weights
       moments.safetensors    exp_avg/NAME and exp_avg_sq/NAME
 
@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from ray_compt.errors import UserError
+from ray_compt.models.checksums import file_digest, seal_holds, sealed
 from ray_compt.train.state import MOMENTS, EngineState
 
 FORMAT = 1
@@ -61,10 +61,10 @@ def write_checkpoint(folder: Path, state: EngineState, progress: Progress, stage
         "updates": state.updates,
         "scaler": state.scaler,
         "progress": asdict(progress),
-        "files": {name: _digest(folder / name) for name in (WEIGHTS, MOMENTS_FILE)},
+        "files": {name: file_digest(folder / name) for name in (WEIGHTS, MOMENTS_FILE)},
     }
     part = folder / f"{STATE}.part"
-    part.write_text(json.dumps(header, indent=1))
+    part.write_text(json.dumps(sealed(header), indent=1))
     os.replace(part, folder / STATE)
 
 
@@ -152,8 +152,8 @@ def _read_header(folder: Path) -> dict:
         complete = {"format", "stage", "updates", "scaler", "files"} <= header.keys()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, f"its {STATE} cannot be read") from error
-    if not complete:
-        raise _damaged(folder, f"its {STATE} is not whole")
+    if not complete or not seal_holds(header):
+        raise _damaged(folder, f"its {STATE} is not what was written")
     if header["format"] != FORMAT:
         raise UserError(
             f"checkpoint format {header['format']} is not {FORMAT}",
@@ -167,7 +167,7 @@ def _check_files(header: dict, folder: Path) -> None:
     for name in (WEIGHTS, MOMENTS_FILE):
         if not (folder / name).is_file():
             raise _damaged(folder, f"{name} is missing")
-        if _digest(folder / name) != header["files"].get(name):
+        if file_digest(folder / name) != header["files"].get(name):
             raise _damaged(folder, f"{name} is not what was written: its checksum differs")
 
 
@@ -182,11 +182,3 @@ def _check_owner(header: dict, folder: Path, stage_digest: str) -> None:
             where=str(folder),
             mend="give another --run-dir, or remove the stage's folder to train it again",
         )
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 24):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ray_compt.data import Batch
+from ray_compt.data.sample_digest import PARTS, from_parts, to_text
 from ray_compt.errors import TrainingError
 from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
@@ -61,9 +62,11 @@ class Recorder:
         """Bring the pending numbers in, write them, and stop the stage where too much data is unreadable."""
         if not self._pending:
             return
-        table = torch.stack([result.stats for _, result, _ in self._pending]).cpu().tolist()
+        rows = [torch.cat([result.stats, result.digest]) for _, result, _ in self._pending]
+        table = torch.stack(rows).cpu().tolist()
         for (step, result, wait), row in zip(self._pending, table):
-            self._record(step, result, wait, dict(zip(STATS, row)))
+            digest = to_text(from_parts(row[-PARTS:]))
+            self._record(step, result, wait, dict(zip(STATS, row)), digest)
         last = dict(zip(STATS, table[-1]))
         self._pending = []
         self._last_event = time.monotonic()
@@ -79,9 +82,13 @@ class Recorder:
         )
         self._check_bad_share()
 
-    def saved(self) -> None:
+    def saving(self) -> None:
+        """A checkpoint is about to be taken: the lines of its steps are on disk first, so that none is ever lost."""
+        self.flush()
         if self._writer is not None:
             self._writer.flush()
+
+    def saved(self) -> None:
         self._post("checkpoint", {"step": self.progress.step})
         # Saving is not training.
         self.resumed()
@@ -95,19 +102,21 @@ class Recorder:
         if self._writer is not None:
             self._writer.close()
 
-    def _record(self, step: int, result: StepResult, wait: float, stats: dict[str, float]) -> None:
+    def _record(
+        self, step: int, result: StepResult, wait: float, stats: dict[str, float], digest: str
+    ) -> None:
         stats.pop("request")
         valid = round(stats.pop("valid"))
+        unreadable = self._job.order.global_batch - valid
         self.progress = replace(
             self.progress,
             samples=self.progress.samples + valid,
-            bad_samples=self.progress.bad_samples + self._job.order.global_batch - valid,
+            bad_samples=self.progress.bad_samples + unreadable,
         )
         if self._writer is not None:
             values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
-            self._writer.write(
-                step, {**values, "samples": self.progress.samples, "wait_ms": round(1000 * wait, 2)}
-            )
+            counts = {"samples": self.progress.samples, "unreadable": unreadable}
+            self._writer.write(step, {**values, **counts, "wait_ms": round(1000 * wait, 2), "digest": digest})
 
     def _check_bad_share(self) -> None:
         """Counts are the same on every worker; the first to look stops the stage, Ray Train ends the others."""

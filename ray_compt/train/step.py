@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ray_compt.data import Batch, normalise
+from ray_compt.data.sample_digest import PARTS, Words, to_parts
 from ray_compt.distill.loss import distillation_loss
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
@@ -26,12 +27,14 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float32 [5] on the device, so that reading it may wait.
+        stats: `STATS` in order, float64 [5] on the device, so that reading it may wait.
+        digest: parts of the digest of the batch's samples (`data/sample_digest.py`), float64 [4], likewise.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
     """
 
     stats: Tensor
+    digest: Tensor
     lr: float
     distill_weight: float
 
@@ -54,12 +57,12 @@ def train_step(
         group["lr"] = lr
     features = Features(*engine(*_inputs(job, batch, device)))
     weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
-    loss, stats = _losses(features, teacher, batch.valid.to(device), weight, request)
+    loss, numbers = _losses(features, teacher, batch.valid.to(device), weight, batch.digest, request)
     # The workers' losses sum to the global one, and DeepSpeed averages gradients over workers.
     engine.backward(loss * world_size(), scale_wrt_gas=False)
     engine.step()
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
-    return StepResult(stats, lr, weight)
+    return StepResult(numbers[:-PARTS], numbers[-PARTS:], lr, weight)
 
 
 def _inputs(job: StageJob, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -73,9 +76,10 @@ def _losses(
     teacher: tuple[Tensor, Tensor] | None,
     valid: Tensor,
     weight: float,
+    digest: Words,
     request: Request,
 ) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's `STATS`."""
+    """This worker's share of the loss, and the global batch's `STATS` and digest, float64 [9]."""
     batch = gather(features.image, features.text, valid)
     total = batch.valid.sum()
     task = clip_loss(features.image, features.text, features.scale, batch)
@@ -85,7 +89,10 @@ def _losses(
         distill = distillation_loss(features.mapped_image, features.mapped_text, image, text, valid, total)
     loss = task + weight * distill
     asked = torch.full_like(task, float(request))
-    shares = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float(), asked])
+    numbers = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float(), asked])
+    parts = torch.tensor(to_parts(digest), dtype=torch.float64).to(valid.device, non_blocking=True)
+    # One collective for all; the digest's parts need doubles to add up exactly.
+    shares = torch.cat([numbers.double(), parts])
     if world_size() > 1:
         dist.all_reduce(shares)
     return loss, shares

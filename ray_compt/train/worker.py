@@ -85,7 +85,7 @@ def _train(job: StageJob, board: Any, teacher: Any) -> None:
         request = Request(int(asked.push(result.stats[STATS.index("request")])))
         last = progress.step == job.steps
         if request or last or progress.step % job.train.checkpoint_every == 0:
-            recorder.flush()
+            recorder.saving()
             _save(engine, job, recorder.progress, rank)
             recorder.saved()
         if request and not last:

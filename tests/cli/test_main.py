@@ -31,7 +31,9 @@ def _loaded_by(*arguments):
     return set(run.stdout.partition("LOADED")[2].split())
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["plan"], ["check"], ["eval"], ["grow"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["plan"], ["check"], ["eval"], ["grow"], ["verify"]], ids=" ".join
+)
 def test_help_loads_nothing_heavy(command):
     loaded = _loaded_by(*command, "--help")
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
@@ -48,7 +50,7 @@ def test_python_m_is_the_same_program():
         [sys.executable, "-m", "ray_compt", "--help"], capture_output=True, text=True, check=True
     )
     assert "Usage: compt" in run.stdout
-    assert all(name in run.stdout for name in ("train", "plan", "check", "eval", "grow"))
+    assert all(name in run.stdout for name in ("train", "plan", "check", "eval", "grow", "verify"))
 
 
 @pytest.mark.parametrize("arguments", [["trian"], ["check"], ["plan", "x.yaml", "--samples", "many"]])

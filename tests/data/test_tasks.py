@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ray_compt.data import Order, make_preprocess, open_index
+from ray_compt.data.sample_digest import sample_words
 from ray_compt.data.tasks import ROW_SCHEMA, DecodeRows, ReadWindows
 from ray_compt.data.windows import window_reads
 from ray_compt.errors import UserError
@@ -36,6 +37,8 @@ def test_rows_are_the_samples_of_the_order(decoded):
     rows = [row for b in range(2) for row in order.batch(0, b)]
     samples = [next(index.read(shard, i, i + 1)) for shard, i in rows]
     assert columns["key"].tolist() == [raw.key for raw in samples]
+    words = [sample_words(shard, raw.key) for (shard, _), raw in zip(rows, samples)]
+    assert list(zip(columns["word_0"].tolist(), columns["word_1"].tolist())) == words
     for i, raw in enumerate(samples):
         if columns["valid"][i]:
             image, text = preprocess.train(raw, 0)

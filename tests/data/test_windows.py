@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ray_compt.data import windows
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
+from ray_compt.data.sample_digest import sample_words
 from ray_compt.data.samples import RawSample, Shard
 from ray_compt.data.windows import WindowRead, read_window, window_reads
 from ray_compt.errors import UserError
@@ -21,7 +22,10 @@ class Numbers:
     """A source whose samples are called "SHARD/NUMBER"."""
 
     def read(self, shard: Shard, lo: int, hi: int) -> Iterator[RawSample]:
-        yield from (RawSample(f"{shard.path}/{i}", b"", ["c"]) for i in range(lo, hi))
+        yield from (RawSample(key, b"", ["c"]) for key in self.keys(shard)[lo:hi])
+
+    def keys(self, shard: Shard) -> list[str]:
+        return [f"{shard.path}/{i}" for i in range(shard.samples)]
 
 
 class Failing(Numbers):
@@ -35,6 +39,15 @@ class Failing(Numbers):
             self.times -= 1
             raise self.error
         return super().read(shard, lo, hi)
+
+
+class Lost(Failing):
+    """Does not know the keys of shard 1 either."""
+
+    def keys(self, shard):
+        if shard.path == "1":
+            raise UserError("the table is gone")
+        return super().keys(shard)
 
 
 class Short(Numbers):
@@ -110,12 +123,18 @@ def test_a_shard_that_cannot_be_read_costs_its_own_rows(no_waiting):
     planned = keys_planned(ORDER, 0, 1, 0, 4)
     assert len(rows) == len(planned)
     for row, key in zip(rows, planned):
-        if key.startswith("1/"):
-            assert (row.raw.key, row.error) == ("#" + key[2:], "cannot be read: no route")
-            assert row.shard == "1"
-        else:
-            assert (row.raw.key, row.error) == (key, "")
+        assert (row.raw.key, row.error) == (key, "cannot be read: no route" if key.startswith("1/") else "")
+        assert (row.shard, row.words) == (key[0], sample_words(int(key[0]), key))
     assert len(no_waiting) % 3 == 0
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_rows_whose_keys_are_lost_are_named_by_their_number():
+    data = index((16, 16), Lost(10**9))
+    reads = window_reads(data, ORDER, rank=0, world=1, first_step=0, last_step=4)
+    keys = [row.raw.key for read in reads for row in read_window(data.source, read)]
+    planned = keys_planned(ORDER, 0, 1, 0, 4)
+    assert keys == ["#" + key[2:] if key.startswith("1/") else key for key in planned]
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -139,4 +158,4 @@ def test_items_stay_small():
     order = Order(0, (10_000,) * 300, 1024, 8, 8)
     read = next(window_reads(index(order.sizes), order, rank=0, world=1, first_step=0, last_step=8))
     assert len(read.to_json()) < 4000
-    assert np.sum([hi - lo for lane in read.lanes for _, lo, hi in lane.parts]) == 8192
+    assert np.sum([hi - lo for lane in read.lanes for _, _, lo, hi in lane.parts]) == 8192

@@ -43,6 +43,10 @@ def test_they_are_named_once_and_counted(tmp_path: Path) -> None:
     assert sorted(json.loads(line)["key"] for line in lines) == ["0005", "0077"]
     assert "sample 0005 cannot be read" in result.stdout
     assert "2 samples could not be used" in result.stdout
+    verified = compt("verify", tmp_path / "run", "--json")
+    assert verified.returncode == 0, verified.stdout
+    samples = json.loads(verified.stdout)["stages"][0]["samples"]
+    assert (samples["right_epochs"], samples["used"], samples["unreadable"]) == (2, 2 * (SAMPLES - 2), 4)
 
 
 def test_too_many_stop_the_stage_once_and_say_what_to_do(tmp_path: Path) -> None:

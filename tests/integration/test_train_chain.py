@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import open_clip
 import torch
@@ -116,6 +118,34 @@ def test_a_change_of_a_finished_stage_is_refused_and_loses_nothing(finished_run:
     assert "stages.0.train.lr: 0.001 -> 0.5" in changed.stderr
     assert "Traceback" not in changed.stderr
     assert ledger(finished_run.folder) == before
+
+
+def test_compt_verify_finds_every_sample_used_once_and_every_file_whole(finished_run: FinishedRun) -> None:
+    result = compt("verify", finished_run.folder, "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for stage in json.loads(result.stdout)["stages"]:
+        samples = stage["samples"]
+        assert (samples["planned_steps"], samples["right_steps"]) == (STEPS, STEPS)
+        assert (samples["used"], samples["unreadable"], samples["skipped"]) == (STEPS * BATCH, 0, 0)
+        assert [checkpoint["step"] for checkpoint in stage["checkpoints"]] == [8, STEPS]
+        assert stage["export"] == {"checked": True, "faults": {}}
+
+
+def test_compt_verify_finds_what_is_wrong_with_a_damaged_copy(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run.folder, tmp_path / "run")
+    metrics, model = run / "01-small" / "metrics.jsonl", run / "03-large" / "model.safetensors"
+    first, second, *rest = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join([first, second.replace('"digest": "', '"digest": "0'), *rest]))
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    result = compt("verify", run)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "01-small: step 2 used other samples than planned: 64 samples of epoch 0" in result.stdout
+    assert "03-large: model.safetensors: damaged" in result.stdout
+    assert result.stdout.splitlines()[-1] == "not well: 2 wrong"
 
 
 def test_compt_eval_finds_what_the_ledger_says(finished_run: FinishedRun) -> None:

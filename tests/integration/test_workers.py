@@ -12,6 +12,7 @@ from tests.integration.harness import largest_difference, tiny_chain, tiny_model
 
 def _train(folder: Path, workers: int, zero_stage: int) -> Path:
     from ray_compt.chain import train_chain
+    from ray_compt.chain.verify import verify_run
     from ray_compt.config import load_chain
 
     stages = [
@@ -29,6 +30,7 @@ def _train(folder: Path, workers: int, zero_stage: int) -> Path:
     run = folder / f"run{workers}"
     ledger = train_chain(load_chain(file), str(run), console=Console(quiet=True))
     assert [entry["state"] for entry in ledger["stages"]] == ["done", "done"]
+    assert verify_run(run).well
     return run
 
 

@@ -80,6 +80,14 @@ def test_the_one_before_a_damaged_checkpoint_is_used(
     assert [error.where for error in noticed] == [str(tmp_path / "checkpoint_9")]
 
 
+def test_a_changed_header_is_noticed(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "c")
+    header = (folder / "state.json").read_text()
+    (folder / "state.json").write_text(header.replace('"step": 7', '"step": 6'))
+    with pytest.raises(UserError, match="state.json is not what was written"):
+        read_checkpoint(folder, "owner")
+
+
 def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
     assert find_newest(tmp_path, "owner") is None
     for step in (3, 9, 6):

@@ -10,6 +10,7 @@ import torch
 
 from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Batch, Index, Order, Preprocess
+from ray_compt.data.sample_digest import from_parts, sample_words
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.train.checkpoint import Progress, read_checkpoint, write_checkpoint
 from ray_compt.train.job import StageJob
@@ -67,7 +68,9 @@ def _share(step: int, rank: int, world: int) -> tuple[Batch, tuple[torch.Tensor,
     rows = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
     valid = torch.arange(BATCH) != 3
     unit = torch.nn.functional.normalize
-    batch = Batch(step, image[rows], text[rows], valid[rows], [""] * (BATCH // world))
+    words = [sample_words(step, str(row)) for row in range(BATCH)[rows]]
+    digest = sum(word[0] for word in words) % 2**64, sum(word[1] for word in words) % 2**64
+    batch = Batch(step, image[rows], text[rows], valid[rows], [""] * (BATCH // world), digest)
     return batch, (unit(teacher_image, dim=-1)[rows], unit(teacher_text, dim=-1)[rows])
 
 
@@ -84,14 +87,22 @@ def _train(zero_stage: int, precision: str, first: int, last: int, folder: str) 
     job = _job(zero_stage, precision, folder)
     state = read_checkpoint(Path(folder), job.digest)[0] if first else None
     engine = build_engine(import_deepspeed(cpu=True), job, world, device, state)
-    losses = []
+    losses, digests = [], []
     for step in range(first, last):
         batch, teacher = _share(step, rank, world)
-        losses.append(train_step(engine, job, batch, teacher, device).stats.tolist())
+        result = train_step(engine, job, batch, teacher, device)
+        losses.append(result.stats.tolist())
+        digests.append(from_parts(result.digest.tolist()))
     state = gather_state(engine)
     if rank == 0:
         write_checkpoint(Path(folder), state, Progress(step=last), job.digest)
-        return {"weights": state.weights, "moments": state.moments, "updates": state.updates, "stats": losses}
+        return {
+            "weights": state.weights,
+            "moments": state.moments,
+            "updates": state.updates,
+            "stats": losses,
+            "digests": digests,
+        }
     return {}
 
 
@@ -117,6 +128,7 @@ def test_a_stage_that_moves_from_4_workers_to_2_ends_like_an_undisturbed_one(
         atol=1e-4,
         rtol=1e-5,
     )
+    assert begun["digests"] + ended["digests"] == undisturbed["digests"]
     assert _difference(ended["weights"], undisturbed["weights"]) < 1e-5
     for key, tolerance in (("exp_avg", 1e-5), ("exp_avg_sq", 1e-5)):
         assert _difference(ended["moments"][key], undisturbed["moments"][key]) < tolerance

@@ -1,0 +1,84 @@
+"""Checksums of files: the one that says what an exported model's files must be, and seals for JSON documents.
+
+STAGE/checksums.json    {"model.safetensors": DIGEST, "open_clip_config.json": DIGEST}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+CHECKSUMS_FILE = "checksums.json"
+_SEAL = "checksum"
+_CHUNK = 1 << 24
+
+
+def file_digest(file: Path) -> str:
+    """blake2b of a file's content, 128 bits in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_checksums(folder: Path, names: Iterable[str]) -> None:
+    """Note the digests of `names`, which are complete, in the folder's `CHECKSUMS_FILE`; atomically."""
+    digests = {name: file_digest(folder / name) for name in names}
+    part = folder / f".{CHECKSUMS_FILE}.part"
+    with part.open("w") as file:
+        file.write(json.dumps(digests, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, folder / CHECKSUMS_FILE)
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """The digests that `write_checksums` noted, by file name.
+
+    Raises:
+        OSError: there are none.
+        ValueError: they cannot be read.
+    """
+    found = json.loads((folder / CHECKSUMS_FILE).read_text())
+    if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
+        raise ValueError("it is no list of checksums")
+    return found
+
+
+def faults(folder: Path, digests: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the files of `digests`, by name: "missing", "damaged", or why it cannot be read."""
+    found = {name: _fault(folder / name, digest) for name, digest in digests.items()}
+    return {name: fault for name, fault in found.items() if fault}
+
+
+def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON document with its own checksum in it."""
+    return {**document, _SEAL: _seal(document)}
+
+
+def seal_holds(document: Mapping[str, Any]) -> bool:
+    """Whether a sealed document is as it was written; one without a seal passes."""
+    bare = {key: value for key, value in document.items() if key != _SEAL}
+    return _SEAL not in document or document[_SEAL] == _seal(bare)
+
+
+def _fault(file: Path, digest: str) -> str:
+    try:
+        return "" if file_digest(file) == digest else "damaged"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()
