@@ -16,7 +16,7 @@ from typing import Any
 from ray_compt.errors import UserError
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
-WORKER_START_S, COLLECTIVE_S, CONNECT_S = 120, 300, 10
+WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
 
 QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
@@ -102,7 +102,10 @@ def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
         _check_address(address)
         options |= {"address": address}
     if not verbose:
+        from ray_compt.train.ray_internals import silence_cluster_messages
+
         logging.getLogger("ray").setLevel(logging.ERROR)
+        silence_cluster_messages()
     for attempt in range(3):
         try:
             with _kept_sigterm():

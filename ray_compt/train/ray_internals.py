@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 import ray
+import ray._private.worker
 from ray._private.state import state as cluster_state
 from ray.train import ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -87,6 +88,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._rules, self._board, self._stage = rules, board, stage
         self._looked = float("-inf")
         self._idle_since: float | None = None
+        self._short_since: float | None = None
         self._last_start: int | None = None
         self._pause: tuple[int, float, str] | None = None
         self._warned: set[str] = set()
@@ -129,10 +131,17 @@ class ElasticPolicy(ElasticScalingPolicy):
         count = self._target(worker_group_state)
         if leaving:
             return self._leave(leaving, count)
+        self._check_room(count, now)
         if count and count != worker_group_state.num_workers:
             more = count > worker_group_state.num_workers
             return self._begin_pause("there is room for more" if more else "there is room for fewer")
         return NoopDecision()
+
+    def _check_room(self, count: int, now: float) -> None:
+        """A group that lost its readers' room with a node would wait for its data for ever."""
+        self._short_since = None if count else (self._short_since or now)
+        if self._short_since is not None and now - self._short_since > self._rules.wait_s:
+            raise self._no_room(self._usable_nodes())
 
     def _leave(self, leaving: list[str], count: int) -> ScalingDecision:
         if count:
@@ -226,6 +235,14 @@ class StageFailures(DefaultFailurePolicy):
         }
         self._board.post.remote("failure", values)
         return FailureDecision.RAISE if self._failures > allowed else FailureDecision.RETRY
+
+
+def silence_cluster_messages() -> None:
+    """Keep what raylets report (a node that died, memory pressure) off the terminal: the stage's lines say it.
+
+    Call it before `ray.init`, which starts a thread that prints them whatever the log level.
+    """
+    ray._private.worker.listen_error_messages = lambda *_: None
 
 
 def failure_reason(error: BaseException) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ray_compt.cli.main import app
 from tests.faults.harness import assert_exactly_once, states
 from tests.integration.harness import compt, largest_difference, tiny_chain, tiny_model
 
@@ -52,6 +54,8 @@ class Undisturbed:
         for stage, steps in ((FIRST, 176), (SECOND, 44)):
             assert largest_difference(run / stage, self.run / stage) < TOLERANCE
             assert_exactly_once(run, stage, steps)
+        verified = CliRunner().invoke(app, ["verify", str(run)])
+        assert verified.exit_code == 0, verified.output
 
 
 @pytest.fixture(scope="session")

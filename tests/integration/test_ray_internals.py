@@ -51,6 +51,7 @@ def test_the_policy_finds_what_it_asks_ray_for() -> None:
     assert "node_id" in ActorMetadata.__dataclass_fields__, MOVED
     for name in ("get_draining_nodes", "available_resources_per_node"):
         assert hasattr(cluster_state, name), MOVED
+    assert hasattr(ray._private.worker, "listen_error_messages"), MOVED
 
 
 def _accident(text: str = "out of memory") -> WorkerGroupError:
