@@ -74,10 +74,6 @@ def largest_fitting(share: int, trial: Callable[[int], None]) -> int:
     """The first of share, share/2, share/4, ... that `trial` survives; 0 where not even 1 does."""
     size = share
     while size and not _fits(trial, size):
-        # The failed trial's tensors hang on its exception until here.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
         size //= 2
     return size
 
@@ -139,6 +135,11 @@ def _fits(trial: Callable[[int], None], size: int) -> bool:
         if not is_out_of_memory(error):
             raise
         return False
+    finally:
+        # A trial's tensors hang together in circles, and on the exception of one that failed.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
     return True
 
 

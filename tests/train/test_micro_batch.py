@@ -22,6 +22,7 @@ from tests.train.worlds import run_world
 CPU = torch.device("cpu")
 SHARE, WORKERS = 16, 2
 MEGABYTE = 1 << 20
+M_MMAP_THRESHOLD = -3  # of malloc.h
 # About 5 MB of activations a sample, 80 MB a share.
 MODEL = {
     "embed_dim": 16,
@@ -48,8 +49,6 @@ def _job(folder: Path, bucket: int, micro_batch: int | str = "auto") -> StageJob
 @contextmanager
 def _at_most(further: int | None) -> Iterator[None]:
     """Let this process allocate only so many bytes more than it has now; None: as many as it likes."""
-    # What the C library keeps of freed memory would be room to spare.
-    ctypes.CDLL(None).malloc_trim(0)
     status = Path("/proc/self/status").read_text()
     now = 1024 * int(status.split("VmData:")[1].split()[0])
     before = resource.getrlimit(resource.RLIMIT_DATA)
@@ -66,6 +65,8 @@ def _agree(folder: str) -> dict[str, list[Any]]:
     import torch.distributed as dist
 
     rank = dist.get_rank()
+    # The C library would keep freed tensors as room to spare; larger ones than this it gives back at once.
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
 
     def everyone(name: str, further: int | None, bucket: int = 1_000_000) -> list[Any]:
         place = Path(folder, name)
