@@ -91,8 +91,10 @@ def _train(job: StageJob, board: Any, teacher: Any) -> None:
         last = progress.step == job.steps
         if request or last or progress.step % job.train.checkpoint_every == 0:
             recorder.saving()
-            _save(engine, job, recorder.progress, rank)
-            recorder.saved()
+            # Amid skipped steps, the checkpoint to go back to is the one before them.
+            if request or last or not recorder.progress.skipped_in_a_row:
+                _save(engine, job, recorder.progress, rank)
+                recorder.saved()
         if request and not last:
             _commit(job)
             mailbox.answer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ MODEL = {
     "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 32, "layers": 2, "head_width": 16},
     "text_cfg": {"context_length": 6, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
 }
+Share = tuple[Batch, tuple[torch.Tensor, torch.Tensor]]
 BATCH, CAPTIONS, STEPS, TEACHER_WIDTH = 8, 2, 6, 12
 
 
@@ -54,7 +56,7 @@ def make_job(zero_stage: int, precision: str, folder: str, **train: Any) -> Stag
     )
 
 
-def make_share(step: int, rank: int, world: int) -> tuple[Batch, tuple[torch.Tensor, torch.Tensor]]:
+def make_share(step: int, rank: int, world: int) -> Share:
     """This worker's rows of a batch that depends on the step only; row 3 cannot be read."""
     generator = torch.Generator().manual_seed(step)
     image = torch.randint(0, 256, (BATCH, 3, 8, 8), generator=generator, dtype=torch.uint8)
@@ -70,10 +72,18 @@ def make_share(step: int, rank: int, world: int) -> tuple[Batch, tuple[torch.Ten
     return batch, (unit(teacher_image, dim=-1)[rows], unit(teacher_text, dim=-1)[rows])
 
 
-def run_steps(job: StageJob, first: int, last: int, micro_batch: int | None = None) -> dict[str, Any]:
+def run_steps(
+    job: StageJob,
+    first: int,
+    last: int,
+    micro_batch: int | None = None,
+    share: Callable[[int, int, int], Share] = make_share,
+    left_out: int | None = None,
+) -> dict[str, Any]:
     """Steps [first, last) in one of `worlds`' processes; from the job's folder's checkpoint where first > 0.
 
-    Leaves a checkpoint behind. Returns what AdamW knows and each step's statistics on rank 0, elsewhere {}.
+    Leaves a checkpoint behind. `left_out` is a step that is not taken. Returns what AdamW knows and each step's
+    statistics on rank 0, elsewhere {}.
     """
     import torch.distributed as dist
 
@@ -87,8 +97,8 @@ def run_steps(job: StageJob, first: int, last: int, micro_batch: int | None = No
     state = read_checkpoint(job.path, job.digest)[0] if first else None
     engine = build_engine(import_deepspeed(cpu=True), job, world, device, state)
     stats, digests = [], []
-    for step in range(first, last):
-        batch, teacher = make_share(step, rank, world)
+    for step in (step for step in range(first, last) if step != left_out):
+        batch, teacher = share(step, rank, world)
         result = train_step(engine, job, batch, teacher, device, micro_batch=micro_batch)
         stats.append(result.stats.tolist())
         digests.append(from_parts(result.digest.tolist()))
