@@ -135,8 +135,10 @@ def _touches(path: str, done: set[int]) -> bool:
     """Whether a changed key has a part in finished stages: what is shared, and the stages' own keys."""
     parts = path.split(".")
     if parts[0] == "stages":
-        # How many workers a stage ran on leaves no trace in its result.
-        own = len(parts) < 3 or parts[2] not in ("workers", "teacher")
+        # On how many workers a stage ran, and how much at once, leaves no trace in its result.
+        own = len(parts) < 3 or (
+            parts[2] not in ("workers", "teacher") and parts[3:] not in (["micro_batch"], ["max_bad_steps"])
+        )
         return own and (len(parts) < 2 or not parts[1].isdigit() or int(parts[1]) in done)
     return parts[0] in ("seed", "data") and path not in (
         "data.reader_cpus",

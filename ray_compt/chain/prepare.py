@@ -8,7 +8,7 @@ from typing import Any
 from ray_compt.config.schema import Chain, DistillConfig, StageConfig
 from ray_compt.distill.settings import NO_TEACHER, DistillPlan, resolve_distill
 from ray_compt.growth import CannotGrow, explain
-from ray_compt.models import Macs, check_ascending, count_macs, count_parameters, model_config
+from ray_compt.models import Macs, check_ascending, check_exact, count_macs, count_parameters, model_config
 from ray_compt.plan.cost import individual_epochs
 from ray_compt.plan.steps import stage_steps
 
@@ -48,9 +48,12 @@ def prepare(chain: Chain) -> list[StagePlan]:
     """Decide every stage.
 
     Raises:
-        UserError: an unknown model, sizes that do not ascend, or a stage that cannot be grown as asked.
+        UserError: an unknown model, one whose training cannot be exact, sizes that do not ascend, or a stage
+            that cannot be grown as asked.
     """
     models = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
+    for stage, model in zip(chain.stages, models):
+        check_exact(model, where=f"stage {stage.name}")
     check_ascending(models, [stage.name for stage in chain.stages])
     plans = []
     lineage = 0.0

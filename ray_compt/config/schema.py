@@ -133,6 +133,11 @@ class TrainConfig(Section):
     global_batch: int = Field(
         1024, ge=1, description="Samples of one optimizer step over all workers, whatever their number."
     )
+    micro_batch: int | Literal["auto"] | None = Field(
+        None,
+        description="Most samples that run at once on one worker, without an effect on the result; null: the "
+        "worker's whole share of global_batch; auto: the most that fits, found by trying.",
+    )
     lr: float = Field(1e-3, gt=0, description="Peak learning rate.")
     final_lr: float = Field(0.0, ge=0, description="Learning rate at the end of the schedule.")
     schedule: Literal["cosine", "wsd"] = Field("cosine", description="Cosine, or warmup-stable-decay.")
@@ -157,8 +162,21 @@ class TrainConfig(Section):
     activation_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass: less memory, a third more compute."
     )
+    max_bad_steps: int = Field(
+        10,
+        ge=1,
+        description="Steps in a row whose loss or gradient is not finite, and which are skipped, after which "
+        "the stage goes back to its last checkpoint, once, and then stops.",
+    )
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
     deepspeed: dict[str, Any] = Field({}, description="Further DeepSpeed keys, handed through (see below).")
+
+    @field_validator("micro_batch")
+    @classmethod
+    def _at_least_one(cls, value: int | str | None) -> int | str | None:
+        if isinstance(value, int) and value < 1:
+            raise broken_rule(f"{value} samples cannot run", "write 1 or more, auto or null")
+        return value
 
     @field_validator("betas")
     @classmethod

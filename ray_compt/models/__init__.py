@@ -10,6 +10,7 @@ from __future__ import annotations
 from ray_compt.models.ascending import check_ascending
 from ray_compt.models.build import build_model, count_parameters
 from ray_compt.models.configs import model_config, with_image_size
+from ray_compt.models.exactness import check_exact
 from ray_compt.models.macs import Macs, count_macs
 from ray_compt.models.names import FAMILY, model_name
 from ray_compt.models.pretrained import open_pretrained
@@ -28,6 +29,7 @@ __all__ = [
     "Macs",
     "build_model",
     "check_ascending",
+    "check_exact",
     "check_state",
     "count_macs",
     "count_parameters",

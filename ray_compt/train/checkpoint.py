@@ -42,12 +42,16 @@ class Progress:
         seconds: time spent in training steps so far.
         samples: readable samples trained on, each counted once an epoch.
         bad_samples: unreadable ones, counted likewise.
+        skipped_steps: steps taken whose loss or gradient was not finite, so that they changed no weight.
+        skipped_in_a_row: how many of them are the latest steps.
     """
 
     step: int = 0
     seconds: float = 0.0
     samples: int = 0
     bad_samples: int = 0
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
 
 
 def write_checkpoint(folder: Path, state: EngineState, progress: Progress, stage_digest: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ class MetricsWriter:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Record the values of optimizer step `step` (from 1)."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        """Record the values of optimizer step `step` (from 1); numbers that are not finite become null."""
+        self._file.write(json.dumps({"step": step} | {k: _plain(v) for k, v in values.items()}) + "\n")
         for name, value in values.items():
             if isinstance(value, (int, float)):
                 self._board.add_scalar(f"train/{name}", value, step)
@@ -64,6 +65,11 @@ def record_evaluation(folder: Path, step: int, metrics: dict[str, float]) -> Non
     with SummaryWriter(str(folder / "tensorboard")) as board:
         for name, value in metrics.items():
             board.add_scalar(f"evaluation/{name}", value, step)
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no nan and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _step_of(line: str) -> float:

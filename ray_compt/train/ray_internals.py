@@ -6,15 +6,15 @@ What it changes, and why:
 - no PlacementGroupCleaner: it needs the dashboard's state API and warns each second without it;
 - the number of workers follows what is really free, leaves nodes that are being drained, takes legal counts only,
   and changes after a checkpoint rather than in the middle of a step (`ElasticPolicy`);
-- failures are counted between two checkpoints, not over a month, and what only the user can mend is not retried
-  (`StageFailures`).
+- failures are counted between two checkpoints, not over a month, going back from bad steps is none, and what only
+  the user can mend is not retried (`StageFailures`).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import ray._private.worker
@@ -33,6 +33,7 @@ from ray.train.v2._internal.execution.worker_group import WorkerGroupPollStatus,
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from ray_compt.errors import TrainingError, UserError
+from ray_compt.train.bad_steps import GoBack
 from ray_compt.train.scaling import (
     Resources,
     ScalingRules,
@@ -48,6 +49,8 @@ BOARD_S = 5.0
 # What dead workers held is free a moment after they are gone; fewer workers than the nodes can hold are not
 # started before.
 SETTLE_S = 4.0
+
+Found = TypeVar("Found", bound=BaseException)
 
 
 class StageTrainer(TorchTrainer):
@@ -221,6 +224,8 @@ class StageFailures(DefaultFailurePolicy):
             return FailureDecision.RAISE
         if not self._is_retryable_error(training_failed_error):
             return FailureDecision.RAISE
+        if _behind(training_failed_error, GoBack) is not None:
+            return FailureDecision.RETRY
         saved = ray.get(self._board.saved.remote(), timeout=BOARD_S)
         if saved > self._saved:
             self._failures, self._saved = 0, saved
@@ -268,14 +273,18 @@ def _first_line(error: BaseException) -> str:
 
 def user_error(error: BaseException) -> UserError | None:
     """The UserError behind what Ray Train raises, if there is one."""
-    if isinstance(error, UserError):
+    return _behind(error, UserError)
+
+
+def _behind(error: BaseException, kind: type[Found]) -> Found | None:
+    if isinstance(error, kind):
         return error
     causes = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
     causes += [
         getattr(error, name, None) for name in ("cause", "_base_exc", "controller_failure", "__cause__")
     ]
     for cause in causes:
-        found = user_error(cause) if isinstance(cause, BaseException) else None
+        found = _behind(cause, kind) if isinstance(cause, BaseException) else None
         if found is not None:
             return found
     return None

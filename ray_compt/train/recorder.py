@@ -11,12 +11,15 @@ import torch
 from ray_compt.data import Batch
 from ray_compt.data.sample_digest import PARTS, from_parts, to_text
 from ray_compt.errors import TrainingError
+from ray_compt.train.bad_steps import BadSteps, GoBack
 from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import MetricsWriter
 from ray_compt.train.step import STATS, StepResult
 
 EVENT_INTERVAL_S = 0.5
+# Runs of skipped steps that the terminal hears of; metrics.jsonl counts them all.
+NOTES = 5
 
 
 class Recorder:
@@ -35,6 +38,8 @@ class Recorder:
         self._wait = 0.0
         self._first_step = progress.step
         self._writer = MetricsWriter(job.path, progress.step) if rank == 0 else None
+        self._bad_steps = BadSteps(job) if rank == 0 else None
+        self._notes = 0
         self._post("started", {"workers": world, "step": progress.step})
 
     def loaded(self, batch: Batch) -> None:
@@ -89,6 +94,8 @@ class Recorder:
             self._writer.flush()
 
     def saved(self) -> None:
+        if self._bad_steps is not None and not self.progress.skipped_in_a_row:
+            self._bad_steps.saved(self.progress.step)
         self._post("checkpoint", {"step": self.progress.step})
         # Saving is not training.
         self.resumed()
@@ -106,17 +113,38 @@ class Recorder:
         self, step: int, result: StepResult, wait: float, stats: dict[str, float], digest: str
     ) -> None:
         stats.pop("request")
-        valid = round(stats.pop("valid"))
+        valid, skipped = round(stats.pop("valid")), round(stats.pop("skipped"))
         unreadable = self._job.order.global_batch - valid
         self.progress = replace(
             self.progress,
             samples=self.progress.samples + valid,
             bad_samples=self.progress.bad_samples + unreadable,
+            skipped_steps=self.progress.skipped_steps + skipped,
+            skipped_in_a_row=self.progress.skipped_in_a_row + 1 if skipped else 0,
         )
         if self._writer is not None:
             values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
-            counts = {"samples": self.progress.samples, "unreadable": unreadable}
+            counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
+            counts["skipped_steps"] = self.progress.skipped_steps
             self._writer.write(step, {**values, **counts, "wait_ms": round(1000 * wait, 2), "digest": digest})
+        if skipped:
+            self._skipped(step)
+
+    def _skipped(self, step: int) -> None:
+        in_a_row = self.progress.skipped_in_a_row
+        if in_a_row == 1 and self._notes < NOTES:
+            self._notes += 1
+            self._note(f"step {step} is skipped: its loss or gradient is not finite")
+        if self._bad_steps is None:
+            return
+        try:
+            self._bad_steps.saw(step, in_a_row)
+        except GoBack as error:
+            self._note(f"{error}: back to the last checkpoint, once")
+            raise
+
+    def _note(self, text: str) -> None:
+        self._post("note", {"text": text})
 
     def _check_bad_share(self) -> None:
         """Counts are the same on every worker; the first to look stops the stage, Ray Train ends the others."""

@@ -1,4 +1,4 @@
-"""One optimizer step of a stage: forward, both losses over the global batch, backward, update."""
+"""One optimizer step of a stage: features, both losses over the global batch, backward, update."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from ray_compt.data import Batch, normalise
 from ray_compt.data.sample_digest import PARTS, Words, to_parts
 from ray_compt.distill.loss import distillation_loss
+from ray_compt.train.accumulate import backward_batch
+from ray_compt.train.finite import update_if_finite
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
 from ray_compt.train.requests import Request
@@ -19,7 +21,8 @@ from ray_compt.train.schedule import learning_rate
 from ray_compt.train.state import clamp_parameter
 from ray_compt.train.student import LARGEST_LOGIT_SCALE, Features
 
-STATS = ("loss", "task_loss", "distill_loss", "valid", "request")
+STATS = ("loss", "task_loss", "distill_loss", "valid", "request", "skipped")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float64 [5] on the device, so that reading it may wait.
+        stats: `STATS` in order, float64 [6] on the device, so that reading it may wait; "skipped" is 1 where
+            the loss or the gradient was not finite and the weights stayed as they were.
         digest: parts of the digest of the batch's samples (`data/sample_digest.py`), float64 [4], likewise.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
@@ -47,28 +51,37 @@ def train_step(
     device: torch.device,
     *,
     request: Request = Request.NONE,
+    micro_batch: int | None = None,
 ) -> StepResult:
     """Take optimizer step `batch.step`; every worker calls it with its share of the global batch.
 
-    `request` is rank 0's; every worker finds it in the stats.
+    Args:
+        request: rank 0's; every worker finds it in the stats.
+        micro_batch: most samples that run at once on this worker; None: its whole share.
     """
     lr = learning_rate(batch.step, job.steps, job.train)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
-    features = Features(*engine(*_inputs(job, batch, device)))
     weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
-    loss, numbers = _losses(features, teacher, batch.valid.to(device), weight, batch.digest, request)
-    # The workers' losses sum to the global one, and DeepSpeed averages gradients over workers.
-    engine.backward(loss * world_size(), scale_wrt_gas=False)
-    engine.step()
+    valid = batch.valid.to(device)
+
+    def embed(rows: slice) -> Features:
+        return Features(*engine(*inputs(job, batch, rows, device)))
+
+    def losses(features: Features) -> tuple[Tensor, Tensor]:
+        return _losses(features, teacher, valid, weight, batch.digest, request)
+
+    numbers = backward_batch(engine, embed, losses, len(valid), micro_batch)
+    skipped = update_if_finite(engine, numbers[0], job.train.precision)
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
-    return StepResult(numbers[:-PARTS], numbers[-PARTS:], lr, weight)
+    return StepResult(torch.cat([numbers[:-PARTS], skipped.reshape(1)]), numbers[-PARTS:], lr, weight)
 
 
-def _inputs(job: StageJob, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[job.train.precision]
-    pixels = normalise(batch.image.to(device, non_blocking=True), job.preprocess.mean, job.preprocess.std)
-    return pixels.to(dtype), batch.text.to(device, non_blocking=True)
+def inputs(job: StageJob, batch: Batch, rows: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows of a batch as the model takes them: pixels [n, 3, H, W] in its precision, tokens [n, K, L]."""
+    image, text = (part[rows].to(device, non_blocking=True) for part in (batch.image, batch.text))
+    pixels = normalise(image, job.preprocess.mean, job.preprocess.std)
+    return pixels.to(DTYPES[job.train.precision]), text
 
 
 def _losses(
@@ -79,7 +92,7 @@ def _losses(
     digest: Words,
     request: Request,
 ) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's `STATS` and digest, float64 [9]."""
+    """This worker's share of the loss, and the global batch's `STATS` but the last, and digest: float64 [9]."""
     batch = gather(features.image, features.text, valid)
     total = batch.valid.sum()
     task = clip_loss(features.image, features.text, features.scale, batch)

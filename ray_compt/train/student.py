@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,7 @@ LARGEST_LOGIT_SCALE = math.log(100)
 MODEL_PREFIX = "clip."
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """What a batch of n samples with K captions each becomes; all float32.
 
     Attributes:

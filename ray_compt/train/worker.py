@@ -32,6 +32,7 @@ from ray_compt.train.deepspeed_setup import import_deepspeed
 from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
 from ray_compt.train.job import StageJob
+from ray_compt.train.micro_batch import agree_micro_batch, out_of_memory_explained
 from ray_compt.train.recorder import Recorder
 from ray_compt.train.requests import Mailbox, OneStepLate, Request
 from ray_compt.train.state import EngineState, gather_state
@@ -72,6 +73,7 @@ def _train(job: StageJob, board: Any, teacher: Any) -> None:
         reader_cpus=job.reader_cpus,
         readers=_readers(job.workers, world),
     )
+    micro_batch = agree_micro_batch(job, device)
     deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)
     engine = build_engine(deepspeed, job, world, device, state)
     del state
@@ -80,14 +82,19 @@ def _train(job: StageJob, board: Any, teacher: Any) -> None:
     client = _teacher_client(job, teacher, device)
     for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):
         recorder.loaded(batch)
-        result = train_step(engine, job, batch, features, device, request=mailbox.look())
+        with out_of_memory_explained(job, micro_batch, device):
+            result = train_step(
+                engine, job, batch, features, device, request=mailbox.look(), micro_batch=micro_batch
+            )
         progress = recorder.stepped(result)
         request = Request(int(asked.push(result.stats[STATS.index("request")])))
         last = progress.step == job.steps
         if request or last or progress.step % job.train.checkpoint_every == 0:
             recorder.saving()
-            _save(engine, job, recorder.progress, rank)
-            recorder.saved()
+            # Amid skipped steps, the checkpoint to go back to is the one before them.
+            if request or last or not recorder.progress.skipped_in_a_row:
+                _save(engine, job, recorder.progress, rank)
+                recorder.saved()
         if request and not last:
             _commit(job)
             mailbox.answer()

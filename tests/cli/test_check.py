@@ -112,3 +112,11 @@ def test_a_file_that_does_not_exist_is_refused(compt, tmp_path):
 def test_unknown_built_in_data_is_refused(compt, chain, chain_file):
     chain["data"]["val"] = "builtin:digist"
     _refused(compt("check", chain_file(chain)), "builtin:digist")
+
+
+def test_a_model_that_cannot_train_exactly_is_refused_before_anything_runs(compt, chain, chain_file):
+    chain["stages"][1]["model"]["vision_cfg"]["patch_dropout"] = 0.5
+    result = compt("check", chain_file(chain))
+    assert result.exit_code == 2
+    assert "stage large: PatchDropout at visual.patch_dropout drops with probability 0.5" in result.stderr
+    assert "patch_dropout: 0" in result.stderr

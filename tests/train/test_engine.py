@@ -8,106 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
-from ray_compt.data import Batch, Index, Order, Preprocess
-from ray_compt.data.sample_digest import from_parts, sample_words
-from ray_compt.distill.settings import DistillPlan
-from ray_compt.train.checkpoint import Progress, read_checkpoint, write_checkpoint
-from ray_compt.train.job import StageJob
 from ray_compt.train.student import LARGEST_LOGIT_SCALE
+from tests.train.tiny import MODEL, STEPS, difference, make_job, make_share, run_steps
 from tests.train.worlds import run_world
-
-MODEL = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 32, "layers": 2, "head_width": 16},
-    "text_cfg": {"context_length": 6, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
-}
-BATCH, CAPTIONS, STEPS, TEACHER_WIDTH = 8, 2, 6, 12
-
-
-def _job(zero_stage: int, precision: str, folder: str) -> StageJob:
-    train = TrainConfig(
-        global_batch=BATCH,
-        lr=2e-3,
-        warmup_steps=2,
-        grad_clip=1.0,
-        precision=precision,
-        zero_stage=zero_stage,
-        activation_checkpointing=True,
-    )
-    order = Order(0, (BATCH,), BATCH, 4, 1)
-    preprocess = Preprocess(8, (0.5,) * 3, (0.3,) * 3, None, 6, CAPTIONS, {}, 0)
-    index = Index(None, (), [], [], "digest")
-    return StageJob(
-        name="stage",
-        folder=folder,
-        seed=0,
-        initial=None,
-        model=MODEL,
-        train=train,
-        workers=WorkersConfig(),
-        steps=STEPS,
-        index=index,
-        order=order,
-        preprocess=preprocess,
-        reader_cpus=0.25,
-        max_bad_share=0.0,
-        distill=DistillPlan(1.0, 0.5, "linear", ""),
-        teacher_config=TeacherConfig(),
-        teacher_width=TEACHER_WIDTH,
-    )
-
-
-def _share(step: int, rank: int, world: int) -> tuple[Batch, tuple[torch.Tensor, torch.Tensor]]:
-    """This worker's rows of a batch that depends on the step only; row 3 cannot be read."""
-    generator = torch.Generator().manual_seed(step)
-    image = torch.randint(0, 256, (BATCH, 3, 8, 8), generator=generator, dtype=torch.uint8)
-    text = torch.randint(1, 64, (BATCH, CAPTIONS, 6), generator=generator)
-    teacher_image = torch.randn(BATCH, TEACHER_WIDTH, generator=generator)
-    teacher_text = torch.randn(BATCH, CAPTIONS, TEACHER_WIDTH, generator=generator)
-    rows = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
-    valid = torch.arange(BATCH) != 3
-    unit = torch.nn.functional.normalize
-    words = [sample_words(step, str(row)) for row in range(BATCH)[rows]]
-    digest = sum(word[0] for word in words) % 2**64, sum(word[1] for word in words) % 2**64
-    batch = Batch(step, image[rows], text[rows], valid[rows], [""] * (BATCH // world), digest)
-    return batch, (unit(teacher_image, dim=-1)[rows], unit(teacher_text, dim=-1)[rows])
 
 
 def _train(zero_stage: int, precision: str, first: int, last: int, folder: str) -> dict[str, Any]:
-    """Steps [first, last); from the folder's checkpoint where first > 0; leaves a checkpoint behind."""
-    import torch.distributed as dist
-
-    from ray_compt.train.deepspeed_setup import import_deepspeed
-    from ray_compt.train.engine import build_engine
-    from ray_compt.train.state import gather_state
-    from ray_compt.train.step import train_step
-
-    rank, world, device = dist.get_rank(), dist.get_world_size(), torch.device("cpu")
-    job = _job(zero_stage, precision, folder)
-    state = read_checkpoint(Path(folder), job.digest)[0] if first else None
-    engine = build_engine(import_deepspeed(cpu=True), job, world, device, state)
-    losses, digests = [], []
-    for step in range(first, last):
-        batch, teacher = _share(step, rank, world)
-        result = train_step(engine, job, batch, teacher, device)
-        losses.append(result.stats.tolist())
-        digests.append(from_parts(result.digest.tolist()))
-    state = gather_state(engine)
-    if rank == 0:
-        write_checkpoint(Path(folder), state, Progress(step=last), job.digest)
-        return {
-            "weights": state.weights,
-            "moments": state.moments,
-            "updates": state.updates,
-            "stats": losses,
-            "digests": digests,
-        }
-    return {}
-
-
-def _difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    return max((one[name] - other[name]).abs().max().item() for name in one)
+    return run_steps(make_job(zero_stage, precision, folder), first, last)
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +36,15 @@ def test_a_stage_that_moves_from_4_workers_to_2_ends_like_an_undisturbed_one(
         rtol=1e-5,
     )
     assert begun["digests"] + ended["digests"] == undisturbed["digests"]
-    assert _difference(ended["weights"], undisturbed["weights"]) < 1e-5
+    assert difference(ended["weights"], undisturbed["weights"]) < 1e-5
     for key, tolerance in (("exp_avg", 1e-5), ("exp_avg_sq", 1e-5)):
-        assert _difference(ended["moments"][key], undisturbed["moments"][key]) < tolerance
+        assert difference(ended["moments"][key], undisturbed["moments"][key]) < tolerance
 
 
 def test_a_checkpoint_moves_between_zero_stages(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     run_world(_train, 2, 3, "fp32", 0, 3, str(tmp_path))
     ended = run_world(_train, 2, 1, "fp32", 3, STEPS, str(tmp_path))
-    assert _difference(ended["weights"], undisturbed["weights"]) < 1e-5
+    assert difference(ended["weights"], undisturbed["weights"]) < 1e-5
 
 
 @pytest.mark.parametrize("zero_stage", [1, 3])
@@ -146,7 +53,7 @@ def test_bf16_stays_within_its_rounding(undisturbed: dict[str, Any], tmp_path: P
     run_world(_train, 2, zero_stage, "bf16", 0, 3, str(tmp_path))
     ended = run_world(_train, 1, zero_stage, "bf16", 3, STEPS, str(tmp_path))
     assert ended["updates"] == STEPS
-    assert _difference(ended["weights"], undisturbed["weights"]) < 2e-2
+    assert difference(ended["weights"], undisturbed["weights"]) < 2e-2
 
 
 def _hot(zero_stage: int, folder: str) -> dict[str, Any]:
@@ -158,7 +65,7 @@ def _hot(zero_stage: int, folder: str) -> dict[str, Any]:
     from ray_compt.train.state import clamp_parameter, gather_state, restore_state
     from ray_compt.train.step import train_step
 
-    job = _job(zero_stage, "fp32", folder)
+    job = make_job(zero_stage, "fp32", folder)
     device = torch.device("cpu")
     engine = build_engine(import_deepspeed(cpu=True), job, dist.get_world_size(), device, None)
     state = gather_state(engine)
@@ -169,7 +76,7 @@ def _hot(zero_stage: int, folder: str) -> dict[str, Any]:
     restore_state(engine, states[0])
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
     for step in (2, 3):
-        batch, teacher = _share(step, dist.get_rank(), dist.get_world_size())
+        batch, teacher = make_share(step, dist.get_rank(), dist.get_world_size())
         train_step(engine, job, batch, teacher, device)
     state = gather_state(engine)
     return {"scale": state.weights["clip.logit_scale"].item()} if state else {}

@@ -38,3 +38,12 @@ def test_the_evaluation_stands_beside_the_steps_and_in_tensorboard(tmp_path: Pat
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
     assert set(board.Tags()["scalars"]) == {"train/loss", "evaluation/zero_shot_top1"}
+
+
+def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:
+    writer = MetricsWriter(tmp_path, 0)
+    writer.write(1, {"loss": float("nan"), "task_loss": float("inf"), "skipped_steps": 1})
+    writer.close()
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert json.loads(text) == {"step": 1, "loss": None, "task_loss": None, "skipped_steps": 1}
+    assert "NaN" not in text

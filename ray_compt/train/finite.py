@@ -1,0 +1,65 @@
+"""Leaving out the steps whose loss or gradient is not finite, the same on every worker.
+
+- Loss: the global batch's loss is known to every worker before the backward pass. Where it is not finite, its
+  gradient is made nan everywhere, so that the rule for gradients decides alone.
+- ZeRO 1 to 3, and fp16: DeepSpeed 0.19 takes the norm of the reduced gradient over all workers and skips its
+  update where that is not finite (`overflow` in zero/stage_1_and_2.py, zero/stage3.py). It waits for the norm
+  at every step anyway.
+- ZeRO 0 in float32: DeepSpeed does not look. The gradient has been averaged over workers, so each of them sees
+  the same; torch's fused AdamW skips an update by itself, weights, moments and step count, where its
+  `found_inf` is 1. Costs one pass over the gradient and no waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def gradient_factor(loss: Tensor) -> Tensor:
+    """What a worker's part of the loss is multiplied with before its backward pass.
+
+    The workers' parts sum to the loss, and DeepSpeed averages gradients over workers, hence their number; nan
+    where the loss of the global batch is not finite.
+
+    Args:
+        loss: of the global batch, scalar.
+
+    Returns:
+        float32 scalar.
+    """
+    workers = dist.get_world_size() if dist.is_initialized() else 1
+    return torch.where(loss.isfinite(), float(workers), torch.nan).float()
+
+
+def update_if_finite(engine: Any, loss: Tensor, precision: str) -> Tensor:
+    """Take the optimizer's step, unless the gradient is not finite.
+
+    Args:
+        engine: DeepSpeed's, after its backward passes.
+        loss: of the global batch, scalar.
+        precision: `train.precision`. An overflow of fp16 is the business of its loss scaler, which skips
+            steps while it searches a scale, and no bad step.
+
+    Returns:
+        float64 scalar on the device: 1 where the step was bad, else 0.
+    """
+    if precision == "fp16":
+        engine.step()
+        return (~loss.isfinite()).double()
+    if engine.zero_optimization_stage() == 0:
+        engine.optimizer.found_inf = _not_finite(engine.module.parameters())
+        engine.step()
+        return engine.optimizer.found_inf.double()
+    engine.step()
+    return torch.full_like(loss, float(engine.optimizer.overflow), dtype=torch.float64)
+
+
+def _not_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """1.0 where the norm of all gradients is not finite: DeepSpeed's own rule for the other stages."""
+    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    return (~torch.linalg.vector_norm(torch.stack(norms)).isfinite()).float()
