@@ -113,8 +113,8 @@ def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
             return
         except ConnectionError as error:
             raise _no_cluster(address, error) from error
-        except RuntimeError:
-            # On a loaded machine Ray's processes sometimes miss their own start-up deadline.
+        except Exception:
+            # On a loaded machine Ray's processes sometimes miss their own start-up deadline, in several ways.
             if attempt == 2:
                 raise
             ray.shutdown()
