@@ -15,6 +15,9 @@ from ray_compt.data import Batch, normalise
 from ray_compt.errors import TrainingError
 from ray_compt.models import build_model, load_config, load_state
 
+# Samples that run at once: a worker's share may be more than a device holds.
+ROWS = 256
+
 
 @dataclass(frozen=True)
 class TeacherSpec:
@@ -54,7 +57,11 @@ class Teacher:
 
     @torch.inference_mode()
     def embed(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """`features` on tensors; the result stays on the teacher's device."""
+        """`features` on tensors, `ROWS` at a time; the result stays on the teacher's device."""
+        image, text = zip(*map(self._embed, images.split(ROWS), tokens.split(ROWS)))
+        return torch.cat(image), torch.cat(text)
+
+    def _embed(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         pixels = normalise(images.to(self._device), self._spec.mean, self._spec.std).to(self._dtype)
         tokens = tokens.to(self._device)
         image = self._model.encode_image(pixels).float()

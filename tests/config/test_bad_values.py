@@ -186,6 +186,13 @@ def test_bad_value(tmp_path: Path, text: str, line: int, message: str, mend: str
             id="fp16",
         ),
         case(
+            with_train("  micro_batch: 0"),
+            7,
+            "train.micro_batch: 0 samples cannot run",
+            "write 1 or more, auto or null",
+            id="micro-batch of nothing",
+        ),
+        case(
             with_train("  zero_stage: 0\n  precision: bf16"),
             8,
             "train.precision: bf16 needs zero_stage 1",

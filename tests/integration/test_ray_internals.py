@@ -17,6 +17,7 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 
 from ray_compt.errors import TrainingError, UserError
 from ray_compt.report.board import start_board
+from ray_compt.train.bad_steps import GoBack
 from ray_compt.train.ray_internals import (
     ElasticPolicy,
     StageFailures,
@@ -86,6 +87,12 @@ def test_a_preempted_node_is_not_counted(own_ray: str) -> None:
 
 def _health(cause: Exception) -> WorkerHealthCheckFailedError:
     return WorkerHealthCheckFailedError("failed", failure=cause)
+
+
+def test_going_back_from_bad_steps_is_no_failure() -> None:
+    policy = StageFailures(FailureConfig(max_failures=0), None)
+    back = WorkerGroupError("failed", {0: GoBack("steps 1 to 3"), 1: RuntimeError("gloo")})
+    assert [policy.make_decision(back) for _ in range(3)] == [FailureDecision.RETRY] * 3
 
 
 def test_what_the_user_must_mend_is_not_tried_again() -> None:

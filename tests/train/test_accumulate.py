@@ -51,6 +51,16 @@ def test_micro_batches_train_like_the_whole_batch(
         assert difference(ours["moments"][key], whole["moments"][key]) < 1e-5
 
 
+def test_bf16_in_parts_stays_within_its_rounding(
+    whole: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As in `test_engine.py`: a bf16 weight has 8 bits, and six steps of at most 2e-3 may differ by about one."""
+    folder = str(tmp_path_factory.mktemp("bf16"))
+    for ours in run_world(_train, 1, [1, 2, 3], "bf16", 1, folder).values():
+        assert ours["updates"] == STEPS
+        assert difference(ours["weights"], whole["weights"]) < 2e-2
+
+
 @pytest.mark.parametrize(("share", "micro_batch"), [(8, 3), (8, 8), (8, 9), (8, None), (7, 1)])
 def test_parts_cover_the_share_in_order(share: int, micro_batch: int | None) -> None:
     rows = [row for part in split(share, micro_batch) for row in range(share)[part]]
