@@ -42,5 +42,9 @@ class TrainingError(UserError):
     exit_code = 1
 
 
+class StorageError(TrainingError):
+    """A store that failed several times in a row; it may answer again, so a stage may be tried again too."""
+
+
 def _rebuild(kind: type[UserError], message: str, where: str | None, mend: str | None) -> UserError:
     return kind(message, where=where, mend=mend)
