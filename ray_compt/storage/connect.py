@@ -108,6 +108,7 @@ def _other(url: str) -> tuple[Any, str]:
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
 
 
+@functools.lru_cache(maxsize=64)
 def _find_region(bucket: str, url: str) -> str | None:
     from pyarrow import fs
 

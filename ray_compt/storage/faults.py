@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ray_compt.errors import StorageError, UserError
+from ray_compt.errors import RefusedError, StorageError
 
 _MISSING = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|Bucket '.*' not found", re.IGNORECASE)
 _DENIED = re.compile(
@@ -27,9 +27,9 @@ class Fault:
     mend: str
     passing: bool
 
-    def error(self, where: str) -> UserError:
+    def error(self, where: str) -> StorageError:
         """The exception to raise after the last try."""
-        kind = StorageError if self.passing else UserError
+        kind = StorageError if self.passing else RefusedError
         return kind(self.cause, where=where, mend=self.mend)
 
 

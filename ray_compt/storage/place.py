@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 
 class WorkingCopy(Protocol):
@@ -41,6 +41,12 @@ class Place(ABC):
     @abstractmethod
     def __truediv__(self, name: str) -> Place: ...
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
     @property
     def name(self) -> str:
         """The last part of the path."""
@@ -57,7 +63,16 @@ class Place(ABC):
         """What lies in this folder, one level, sorted; nothing where it is absent."""
 
     @abstractmethod
-    def read_bytes(self) -> bytes: ...
+    def versions(self) -> dict[str, tuple[int, int]]:
+        """Size and time (ns) of what lies in this folder, by name: another version of a file, another pair."""
+
+    @abstractmethod
+    def open(self) -> Any:
+        """This file as a binary stream to read and close."""
+
+    def read_bytes(self) -> bytes:
+        with self.open() as stream:
+            return bytes(stream.read())
 
     @abstractmethod
     def write(self, make: Callable[[Path], Any]) -> None:
@@ -121,8 +136,12 @@ class LocalPlace(Place):
     def names(self) -> list[str]:
         return sorted(os.listdir(self.path)) if self.path.is_dir() else []
 
-    def read_bytes(self) -> bytes:
-        return self.path.read_bytes()
+    def versions(self) -> dict[str, tuple[int, int]]:
+        found = {name: (self.path / name).stat() for name in self.names()}
+        return {name: (status.st_size, status.st_mtime_ns) for name, status in found.items()}
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
 
     def write(self, make: Callable[[Path], Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyarrow import fs
 
 from ray_compt.storage.place import Place, WorkingCopy
@@ -41,12 +42,13 @@ class RemotePlace(Place):
         return self._type() == fs.FileType.Directory
 
     def names(self) -> list[str]:
-        selector = fs.FileSelector(self._path, allow_not_found=True)
-        return sorted(info.base_name for info in self._filesystem.get_file_info(selector))
+        return sorted(info.base_name for info in self._list())
 
-    def read_bytes(self) -> bytes:
-        with self._filesystem.open_input_file(self._path) as file:
-            return file.read()
+    def versions(self) -> dict[str, tuple[int, int]]:
+        return {info.base_name: (info.size or 0, info.mtime_ns or 0) for info in self._list()}
+
+    def open(self) -> pa.NativeFile:
+        return self._filesystem.open_input_file(self._path)
 
     def write(self, make: Callable[[Path], Any]) -> None:
         with tempfile.TemporaryDirectory(prefix="ray_compt_") as folder:
@@ -92,6 +94,9 @@ class RemotePlace(Place):
     def _put(self, file: Path, path: str) -> None:
         with file.open("rb") as source:
             self._filesystem.handler.put(path, source)
+
+    def _list(self) -> list[fs.FileInfo]:
+        return self._filesystem.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
 
     def _type(self) -> fs.FileType:
         return self._filesystem.get_file_info(self._path).type

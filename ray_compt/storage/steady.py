@@ -52,7 +52,7 @@ def steady_filesystem(url: str) -> tuple[fs.FileSystem, str]:
 class Steady(fs.FileSystemHandler):
     """The handler behind `steady_filesystem`.
 
-    After the last try it raises StorageError, or UserError where trying again cannot help.
+    After the last try it raises StorageError, which is a RefusedError where trying again cannot help.
     """
 
     def __init__(self, address: StoreAddress):

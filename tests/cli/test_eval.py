@@ -12,6 +12,7 @@ from ray_compt.config.schema import DataConfig
 from ray_compt.data import make_preprocess, open_index
 from ray_compt.evaluate import evaluate_model
 from ray_compt.models import open_pretrained
+from ray_compt.storage import open_place
 from tests.cli.small import MEAN, STD, write_shard
 
 DIGITS = "builtin:digits/val"
@@ -37,7 +38,7 @@ def _write_run(tmp_path, chain, chain_file, stage):
         StageEntry(name="small", folder="01-small", model="ViT-32x1-8", epochs=4, state="done"),
         StageEntry(name="large", folder="02-large", model="ViT-64x1-8", epochs=1, state="running"),
     ]
-    Ledger(folder / "ledger.json", "tiny", entries, []).save()
+    Ledger(open_place(folder) / "ledger.json", "tiny", entries, []).save()
     return folder
 
 
@@ -141,7 +142,7 @@ def _refused(result, *expected):
 
 def test_a_run_without_a_finished_stage_is_refused(compt, tmp_path):
     entry = StageEntry(name="small", folder="01-small", model="m", epochs=4)
-    Ledger(tmp_path / "ledger.json", "tiny", [entry], []).save()
+    Ledger(open_place(tmp_path) / "ledger.json", "tiny", [entry], []).save()
     _refused(compt("eval", tmp_path), "no stage of this run is done")
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ray_compt.errors import StorageError, UserError
+from ray_compt.errors import RefusedError, StorageError
 from ray_compt.storage import open_place
 from ray_compt.storage.connect import find_address
 from ray_compt.storage.deadline import within
@@ -38,6 +38,7 @@ def test_a_persistent_failure_is_one_message(s3: S3, fault: str) -> None:
     s3.plan = lambda number, method, path: fault if method == "GET" else None
     with pytest.raises(StorageError) as caught:
         place.read_text()
+    assert not isinstance(caught.value, RefusedError)
     assert caught.value.where == "s3://bucket/run/ledger.json"
     assert "does not answer as it should" in caught.value.message
     assert "AWS_ENDPOINT_URL" in caught.value.mend
@@ -49,15 +50,14 @@ def test_denied_access_is_said_at_once(s3: S3) -> None:
     place.write_text("x")
     s3.plan = always("denied")
     for use in (place.read_text, place.is_file, (open_place("s3://bucket/run")).names):
-        with pytest.raises(UserError, match="access is denied") as caught:
+        with pytest.raises(RefusedError, match="access is denied"):
             use()
-        assert not isinstance(caught.value, StorageError)
-    with pytest.raises(UserError, match="access is denied"):
+    with pytest.raises(RefusedError, match="access is denied"):
         place.write_text("y")
 
 
 def test_a_missing_bucket_is_said_at_once(s3: S3) -> None:
-    with pytest.raises(UserError, match="the bucket does not exist") as caught:
+    with pytest.raises(RefusedError, match="the bucket does not exist") as caught:
         (open_place("s3://no-such-bucket/run") / "x").write_text("x")
     assert caught.value.where == "s3://no-such-bucket/run/x"
 
