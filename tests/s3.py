@@ -154,15 +154,17 @@ def download(server: S3, prefix: str, folder: Path) -> None:
 
 
 def keys(server: S3, prefix: str = "") -> list[str]:
-    """The keys of the bucket under `prefix`, sorted."""
+    """The keys of the bucket under `prefix`, sorted, without the empty objects that stand for folders."""
     pages = _client(server).get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix=prefix)
-    return sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
+    found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return sorted(key for key in found if not key.endswith("/"))
 
 
 def clear(server: S3) -> None:
     """Empty the bucket."""
-    for key in keys(server):
-        _client(server).delete_object(Bucket="bucket", Key=key)
+    client = _client(server)
+    for entry in client.list_objects_v2(Bucket="bucket").get("Contents", []):
+        client.delete_object(Bucket="bucket", Key=entry["Key"])
 
 
 def _client(server: S3) -> Any:

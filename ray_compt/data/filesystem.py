@@ -111,4 +111,5 @@ def _through_pyarrow(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     from ray_compt.storage.steady import steady_filesystem
 
     filesystem, path = steady_filesystem(url)
-    return ArrowFSWrapper(filesystem), path
+    # fsspec would keep every instance for the life of the process.
+    return ArrowFSWrapper(filesystem, skip_instance_cache=True), path

@@ -14,6 +14,7 @@ from ray_compt.evaluate import evaluate_model
 from ray_compt.models import open_pretrained
 from ray_compt.storage import open_place
 from tests.cli.small import MEAN, STD, write_shard
+from tests.s3 import upload
 
 DIGITS = "builtin:digits/val"
 
@@ -53,6 +54,16 @@ def test_a_run_folder_means_its_finished_stages_on_its_own_split(compt, run_fold
     alone = _eval(compt, run_folder / "01-small", "--data", DIGITS, "--template", "the digit {}")
     assert alone["models"][0]["metrics"] == pytest.approx(metrics, abs=0.02)
     assert not list(tmp_path.glob("cache/**/*.arrow"))
+
+
+def test_a_run_folder_in_an_object_store_gives_the_same(compt, run_folder, s3):
+    upload(s3, run_folder, "run")
+    there, here = _eval(compt, "s3://bucket/run"), _eval(compt, run_folder)
+    assert there["models"][0]["metrics"] == here["models"][0]["metrics"]
+    assert there["models"][0]["path"] == "s3://bucket/run/01-small"
+    alone = _eval(compt, "s3://bucket/run/01-small", "--data", DIGITS)
+    assert alone["models"][0]["name"] == "s3://bucket/run/01-small"
+    _refused(compt("eval", "s3://bucket/nothing", "--data", DIGITS), "s3://bucket/nothing")
 
 
 def test_the_index_is_kept_in_the_run_folder_only_for_its_own_split(
