@@ -105,16 +105,10 @@ def test_a_run_in_a_flaky_s3_is_the_run_on_a_disk(s3: S3, tmp_path: Path) -> Non
     assert (again.returncode, "complete in s3://bucket/run" in again.stdout) == (0, True), (
         again.stdout + again.stderr
     )
-    evaluated = compt("eval", RUN, "--json")
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert '"name": "02-large"' in evaluated.stdout
-    planned = compt("plan", chain)
-    assert "64 samples" in planned.stdout, planned.stdout + planned.stderr
 
 
 def test_a_store_that_is_not_there_is_one_message(s3: S3, tmp_path: Path) -> None:
     chain = tiny_chain(tmp_path, stages=STAGES)
-    for run, said in (("s3://no-such-bucket/run", "the bucket does not exist"),):
-        result = compt("train", chain, "--run-dir", run)
-        assert (result.returncode, "Traceback" in result.stderr) == (2, False)
-        assert said in result.stderr
+    result = compt("train", chain, "--run-dir", "s3://no-such-bucket/run")
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    assert "the bucket does not exist" in result.stderr
