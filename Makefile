@@ -1,7 +1,7 @@
 # Needs python3 (3.10 to 3.13) with venv, and make. `make` alone lists the targets.
 #
 #   make setup PYTHON=python3.12    another interpreter
-#   make setup EXTRAS=dev,s3        with the extras that pyproject.toml names
+#   make setup EXTRAS=dev,gcs       with the extras that pyproject.toml names
 #   make test ARGS="-k growth -x"   arguments for pytest
 
 PYTHON ?= python3

@@ -42,5 +42,15 @@ class TrainingError(UserError):
     exit_code = 1
 
 
+class StorageError(TrainingError):
+    """A store that failed several times in a row; it may answer again, so a stage may be tried again too."""
+
+
+class RefusedError(StorageError):
+    """A store that answers, but not to us: a missing bucket, denied access."""
+
+    exit_code = UserError.exit_code
+
+
 def _rebuild(kind: type[UserError], message: str, where: str | None, mend: str | None) -> UserError:
     return kind(message, where=where, mend=mend)

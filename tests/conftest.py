@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.s3 import S3
 
 # Before anything imports torch or Ray. Test runs share few cores: one thread a process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -30,3 +35,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: [item.get_closest_marker(name) is not None for name in ("faults", "integration")]
     )
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[S3]:
+    """One S3 endpoint for all tests; moto takes seconds to import."""
+    from tests.s3 import s3_server
+
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_endpoint: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """A healthy S3 endpoint with a bucket named "bucket", which the environment points to."""
+    from tests.s3 import clear
+
+    for name, value in s3_endpoint.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_endpoint
+    s3_endpoint.heal()
+    clear(s3_endpoint)
+
+
+@pytest.fixture
+def impatient(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Time-outs and waits of a store that a test can wait for."""
+    from ray_compt.storage import connect, steady
+
+    monkeypatch.setattr(steady, "WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr(steady, "CALL_S", 2.0)
+    monkeypatch.setattr(connect, "SILENCE_S", 1.0)
+    monkeypatch.setattr(connect, "TRIES", 1)
+    connect.connect.cache_clear()
+    yield
+    s3.heal()
+    connect.connect.cache_clear()

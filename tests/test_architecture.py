@@ -26,6 +26,7 @@ LEVELS = (
     {"chain", "sweep"},
     {"train", "evaluate", "plan", "report"},
     {"distill", "data", "growth", "models"},
+    {"storage"},
     {"config"},
     {"errors"},
 )

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 
 from ray_compt.data import BadSample
+from ray_compt.storage import Place
+
+NAME = "bad_samples.jsonl"
 
 
 class BadSamples:
-    """The list of one stage, on disk; opening it again goes on with what it holds.
+    """The list of one stage; opening it again goes on with what it holds.
 
     Attributes:
         count: samples that it stands for.
     """
 
-    def __init__(self, folder: Path, found_while_indexing: Iterable[BadSample]):
-        self._path = folder / "bad_samples.jsonl"
+    def __init__(self, folder: Place, found_while_indexing: Iterable[BadSample]):
+        self._copy = folder.working_copy(NAME)
+        self._path = self._copy.path / NAME
         self._known: set[tuple[str, str]] = set()
         self.count = 0
         if self._path.exists():
@@ -26,6 +29,7 @@ class BadSamples:
                 self._note(BadSample(**json.loads(line)))
         for bad in found_while_indexing:
             self.add(bad)
+        self.store()
 
     def add(self, bad: BadSample) -> bool:
         """Note a sample; False where it is known already."""
@@ -35,6 +39,10 @@ class BadSamples:
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(bad)) + "\n")
         return True
+
+    def store(self) -> None:
+        """Bring what was added to an object store; on a disk it is there already."""
+        self._copy.push()
 
     def _note(self, bad: BadSample) -> None:
         self._known.add((bad.shard, bad.key))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +13,7 @@ from ray_compt.errors import TrainingError
 from ray_compt.models import save_model
 from ray_compt.models.checksums import write_checksums
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
+from ray_compt.storage import open_place
 from ray_compt.train.checkpoint import read_weights
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import record_evaluation
@@ -40,7 +39,7 @@ def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
     # Masters in bf16 training may lie a rounding above the bound that the forward applied.
     weights["logit_scale"] = weights["logit_scale"].clamp(max=LARGEST_LOGIT_SCALE)
     save_model(
-        job.folder,
+        job.path,
         weights,
         job.model,
         mean=job.preprocess.mean,
@@ -49,7 +48,7 @@ def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
     )
     # Last: where these stand, the model is whole.
     write_checksums(job.path, (WEIGHTS_FILE, CONFIG_FILE))
-    shutil.rmtree(job.path / "initial", ignore_errors=True)
+    (job.path / "initial").remove()
 
 
 def evaluation_job(chain: Chain, job: StageJob, index: Index) -> EvaluationJob:
@@ -80,7 +79,7 @@ def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
             where=job.folder,
             mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
         ) from error
-    record_evaluation(Path(job.folder), step, metrics)
+    record_evaluation(open_place(job.folder), step, metrics)
     return metrics
 
 

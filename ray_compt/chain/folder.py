@@ -16,7 +16,6 @@ runs/NAME/
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from ray_compt.config.schema import Chain
 from ray_compt.errors import UserError
 from ray_compt.models import model_name
 from ray_compt.plan.cost import individual_epochs
+from ray_compt.storage import Place, is_url, open_place
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,37 @@ class RunFolder:
     """Paths of a run.
 
     Attributes:
-        path: the run folder, absolute.
+        path: the run folder: an absolute path, or a URL.
     """
 
-    path: Path
+    path: Place
 
     @property
-    def chain_file(self) -> Path:
+    def chain_file(self) -> Place:
         return self.path / "chain.yaml"
 
     @property
-    def ledger_file(self) -> Path:
+    def ledger_file(self) -> Place:
         return self.path / "ledger.json"
 
     @property
-    def index(self) -> Path:
+    def index(self) -> Place:
         return self.path / "index"
 
-    def stage(self, entry: StageEntry) -> Path:
+    def stage(self, entry: StageEntry) -> Place:
         return self.path / entry.folder
+
+    def read_chain(self) -> Chain:
+        """The stored chain file. Raises UserError: it is absent or damaged."""
+        if not self.chain_file.is_file():
+            return load_chain(str(self.chain_file))
+        with self.chain_file.local() as file:
+            return load_chain(file)
+
+
+def run_place(run_dir: str) -> Place:
+    """The place of a run folder; a path is made absolute, because workers have other working directories."""
+    return open_place(run_dir if is_url(run_dir) else Path(run_dir).absolute())
 
 
 @contextmanager
@@ -65,14 +77,14 @@ def open_run(run_dir: str, chain: Chain) -> Iterator[tuple[RunFolder, Ledger]]:
         UserError: the folder cannot be written, another driver trains there, or it holds finished stages that
             the chain file contradicts.
     """
-    folder = RunFolder(Path(run_dir).absolute())
+    folder = RunFolder(run_place(run_dir))
     _make_writable(folder.path)
     with only_driver(folder.path):
         yield folder, _open_ledger(folder, chain)
 
 
 def _open_ledger(folder: RunFolder, chain: Chain) -> Ledger:
-    if folder.ledger_file.exists():
+    if folder.ledger_file.is_file():
         ledger = Ledger.open(folder.ledger_file)
         _refuse_changes(folder, ledger, chain)
         ledger.stages = _entries(chain, ledger.stages)
@@ -80,7 +92,7 @@ def _open_ledger(folder: RunFolder, chain: Chain) -> Ledger:
             ledger.individual = _individual_entries(chain, ledger.stages, ledger.individual)
     else:
         ledger = Ledger(folder.ledger_file, chain.name, _entries(chain, []), [])
-    _write(folder.chain_file, dump_chain(chain))
+    folder.chain_file.write_text(dump_chain(chain))
     ledger.save()
     return ledger
 
@@ -117,11 +129,8 @@ def _refuse_changes(folder: RunFolder, ledger: Ledger, chain: Chain) -> None:
     done = {number for number, entry in enumerate(ledger.stages) if entry.state == "done"}
     if not done:
         return
-    changes = [
-        difference
-        for difference in compare_chains(load_chain(folder.chain_file), chain)
-        if _touches(difference.path, done)
-    ]
+    stored = folder.read_chain()
+    changes = [difference for difference in compare_chains(stored, chain) if _touches(difference.path, done)]
     if changes:
         listed = "; ".join(f"{change.path}: {change.old!r} -> {change.new!r}" for change in changes[:5])
         raise UserError(
@@ -147,21 +156,14 @@ def _touches(path: str, done: set[int]) -> bool:
     )
 
 
-def _make_writable(path: Path) -> None:
+def _make_writable(path: Place) -> None:
     probe = path / ".writable"
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        probe.write_bytes(b"")
+        probe.remove()
     except OSError as error:
         raise UserError(
             f"the run folder cannot be written ({error.strerror})",
             where=str(path),
             mend="give another --run-dir",
         ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)

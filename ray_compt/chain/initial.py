@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
@@ -12,11 +10,12 @@ from ray_compt.chain.prepare import StagePlan
 from ray_compt.errors import UserError
 from ray_compt.growth import grow
 from ray_compt.models import load_state
+from ray_compt.storage import Place
 
 
 def write_initial(
-    folder: Path, plan: StagePlan, source: tuple[dict[str, Any], Path] | None, *, seed: int
-) -> Path | None:
+    folder: Place, plan: StagePlan, source: tuple[dict[str, Any], Place] | None, *, seed: int
+) -> Place | None:
     """Grow the predecessor's weights into `folder`, once; None where a stage starts from random weights.
 
     Args:
@@ -31,10 +30,10 @@ def write_initial(
     if source is None or plan.growth is None:
         return None
     target = folder / "initial" / "grown.safetensors"
-    if target.exists():
+    if target.is_file():
         return target
     config, predecessor = source
-    if not (predecessor / "model.safetensors").exists():
+    if not (predecessor / "model.safetensors").is_file():
         raise UserError(
             "the predecessor's model is missing",
             where=str(predecessor),
@@ -48,8 +47,6 @@ def write_initial(
         seed=seed + plan.number,
         noise=plan.config.transfer.noise,
     )
-    target.parent.mkdir(exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
-    os.replace(part, target)
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    target.write(lambda path: save_file(tensors, path))
     return target

@@ -8,12 +8,11 @@ An entry's fields are those of `StageEntry`. The file is replaced atomically, so
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from ray_compt.errors import UserError
+from ray_compt.storage import Place
 from ray_compt.train.disk import explained
 
 SCHEMA = 1
@@ -66,11 +65,11 @@ class StageEntry:
 
 
 class Ledger:
-    """The ledger of one run folder; every change is on disk when the method returns."""
+    """The ledger of one run folder; every change is stored when the method returns."""
 
     def __init__(
         self,
-        path: Path,
+        path: Place,
         chain: str,
         stages: list[StageEntry],
         individual: list[StageEntry],
@@ -81,7 +80,7 @@ class Ledger:
         self.training_samples = training_samples
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
+    def open(cls, path: Place) -> Ledger:
         """Read a ledger.
 
         Raises:
@@ -117,13 +116,8 @@ class Ledger:
         Raises:
             TrainingError: the disk is full; the file on it is the one before.
         """
-        part = self._path.with_name(self._path.name + ".part")
         with explained(str(self._path)):
-            with part.open("w") as file:
-                json.dump(self.to_json(), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self._path)
+            self._path.write_text(json.dumps(self.to_json(), indent=1))
 
     def to_json(self) -> dict[str, Any]:
         return {

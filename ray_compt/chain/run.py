@@ -21,7 +21,7 @@ from ray_compt.config.schema import Chain
 from ray_compt.data import BadSample
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.distill.teacher import TeacherSpec
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.board import Event
 from ray_compt.report.terminal import StageLines, Terminal, plural
@@ -144,7 +144,10 @@ class _Run:
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
             listener = _Listener(self, entry, lines, bad, job, earlier, started)
-            trained = train_stage(job, teacher_actor=as_actor, listen=listener)
+            try:
+                trained = train_stage(job, teacher_actor=as_actor, listen=listener)
+            finally:
+                bad.store()
         export(job, trained, [past.name for _, past in before])
         metrics = self._evaluate(job, plan)
         progress = trained.progress
@@ -175,7 +178,7 @@ class _Run:
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]]
     ) -> StageJob:
         stage, path = plan.config, self.folder.stage(entry)
-        path.mkdir(parents=True, exist_ok=True)
+        path.make()
         source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
         initial = write_initial(path, plan, source, seed=self.chain.seed)
         teacher = self._teacher(before, plan.distill)
@@ -254,14 +257,19 @@ class _Listener:
         if now - self._saved < LEDGER_INTERVAL_S:
             return
         self._saved = now
-        self._run.ledger.update(
-            self._entry,
-            steps=values["step"],
-            samples=values["samples"],
-            seconds=round(self._earlier + now - self._started, 1),
-            samples_per_second=rate,
-            bad_samples=self._bad.count,
-        )
+        try:
+            self._bad.store()
+            self._run.ledger.update(
+                self._entry,
+                steps=values["step"],
+                samples=values["samples"],
+                seconds=round(self._earlier + now - self._started, 1),
+                samples_per_second=rate,
+                bad_samples=self._bad.count,
+            )
+        except StorageError as error:
+            # The workers train on; what could not be stored now is stored with the next update.
+            self._run.terminal.warn(f"{self._entry.name}: {error.where}: {error.message}")
 
 
 def _rate(samples: int, seconds: float) -> float:

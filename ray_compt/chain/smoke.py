@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,15 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
+from ray_compt.chain.folder import run_place
 from ray_compt.chain.run import train_chain
 from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.data.patterns import find_shards
 from ray_compt.errors import UserError
+from ray_compt.models.store import WEIGHTS_FILE
+from ray_compt.storage import Place, open_place
 
+SHARD = "smoke.tar"
 SMOKE_STEPS = 2
 SMOKE_BATCH = 4
 
@@ -40,8 +43,8 @@ def smoke_test(
     Raises:
         UserError: whatever would stop the real run.
     """
-    folder = Path(f"{Path(run_dir).absolute()}-smoke")
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = open_place(f"{run_place(run_dir)}-smoke")
+    folder.remove()
     shards = _shards(chain, folder, console)
     small = smoke_chain(chain, shards, gpus=_gpus(address))
     ledger = train_chain(
@@ -53,12 +56,10 @@ def smoke_test(
         verbose=verbose,
         summary=False,
     )
-    for weights in (
-        *folder.glob("*/checkpoints"),
-        *folder.glob("*/*.safetensors"),
-        *folder.glob("smoke.tar"),
-    ):
-        shutil.rmtree(weights) if weights.is_dir() else weights.unlink()
+    for stage in ledger["stages"]:
+        for heavy in ("checkpoints", WEIGHTS_FILE):
+            (folder / stage["folder"] / heavy).remove()
+    (folder / SHARD).remove()
     console.print(f"smoke test passed: {len(ledger['stages'])} stages of {SMOKE_STEPS} steps each")
     return ledger
 
@@ -90,7 +91,7 @@ def _smoke_stage(stage: StageConfig, gpus: bool) -> StageConfig:
     )
 
 
-def _shards(chain: Chain, folder: Path, console: Console) -> list[str] | str:
+def _shards(chain: Chain, folder: Place, console: Console) -> list[str] | str:
     train = chain.data.train
     if isinstance(train, str) and train.startswith("builtin:"):
         return train
@@ -100,9 +101,8 @@ def _shards(chain: Chain, folder: Path, console: Console) -> list[str] | str:
         console.print(
             f"! {error.message}: made-up samples stand in for them", style="yellow", highlight=False
         )
-    folder.mkdir(parents=True)
-    shard = folder / "smoke.tar"
-    write_made_up_shard(shard, chain, samples=4 * SMOKE_BATCH)
+    shard = folder / SHARD
+    shard.write(lambda path: write_made_up_shard(path, chain, samples=4 * SMOKE_BATCH))
     return [str(shard)]
 
 

@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ray_compt.chain.folder import RunFolder
+from ray_compt.chain.folder import RunFolder, run_place
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.verify_files import CheckpointReport, ExportReport, check_checkpoints, check_export
 from ray_compt.chain.verify_samples import Problem, SamplesReport, check_samples, read_steps
-from ray_compt.config import load_chain
 from ray_compt.config.schema import Chain
 from ray_compt.data.listing import load_listing
 from ray_compt.data.order import chain_order
@@ -71,19 +70,19 @@ class RunReport:
         return document
 
 
-def verify_run(run: Path, *, settle_s: float = SETTLE_S) -> RunReport:
+def verify_run(run: str | Path, *, settle_s: float = SETTLE_S) -> RunReport:
     """Check a whole run.
 
     Args:
-        run: the run folder.
+        run: the run folder, a path or a URL.
         settle_s: how long a faulty checkpoint of a running stage may take to change before it counts as damaged.
 
     Raises:
         UserError: there is no run, or its ledger or chain file cannot be read.
     """
-    folder = RunFolder(run.absolute())
+    folder = RunFolder(run_place(str(run)))
     ledger = Ledger.open(folder.ledger_file)
-    chain = load_chain(folder.chain_file)
+    chain = folder.read_chain()
     check = _Check(folder, chain, settle_s, {}, {})
     return RunReport(str(run), chain.name, tuple(check.stages(ledger)))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from ray_compt.models.checksums import CHECKSUMS_FILE, faults, read_checksums, seal_holds
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
+from ray_compt.storage import Place
 
 CHECKPOINTS, HEADER = "checkpoints", "state.json"
 
@@ -43,7 +43,7 @@ class ExportReport:
     faults: dict[str, str]
 
 
-def check_checkpoints(stage: Path, *, settle_s: float) -> list[CheckpointReport]:
+def check_checkpoints(stage: Place, *, settle_s: float) -> list[CheckpointReport]:
     """Every checkpoint of a stage's folder, the furthest last.
 
     Args:
@@ -52,12 +52,14 @@ def check_checkpoints(stage: Path, *, settle_s: float) -> list[CheckpointReport]
             changes: it may be on its way. 0: the run is known to stand still.
     """
     # Ray Train keeps a file of its own beside the checkpoints, named like them.
-    folders = [path for path in (stage / CHECKPOINTS).glob("checkpoint_*") if path.is_dir()]
+    place = stage / CHECKPOINTS
+    named = [place / name for name in place.names() if name.startswith("checkpoint_")]
+    folders = [folder for folder in named if folder.is_folder()]
     found = [report for folder in folders if (report := _check_settled(folder, settle_s)) is not None]
     return sorted(found, key=lambda report: report.step or 0)
 
 
-def check_export(stage: Path) -> ExportReport:
+def check_export(stage: Place) -> ExportReport:
     """The model in a finished stage's folder."""
     try:
         digests = read_checksums(stage)
@@ -70,7 +72,7 @@ def check_export(stage: Path) -> ExportReport:
     return ExportReport(True, faults(stage, digests) | missing)
 
 
-def _check_settled(folder: Path, settle_s: float) -> CheckpointReport | None:
+def _check_settled(folder: Place, settle_s: float) -> CheckpointReport | None:
     """None where the checkpoint has been replaced by newer ones meanwhile."""
     while True:
         before = _looks(folder)
@@ -81,12 +83,12 @@ def _check_settled(folder: Path, settle_s: float) -> CheckpointReport | None:
             time.sleep(settle_s)
         now = _looks(folder)
         if not now:
-            return None if before or not folder.exists() else report
+            return None if before or not folder.is_folder() else report
         if now == before:
             return report
 
 
-def _check(folder: Path) -> CheckpointReport:
+def _check(folder: Place) -> CheckpointReport:
     try:
         header = json.loads((folder / HEADER).read_text())
         step, files = int(header["progress"]["step"]), dict(header["files"])
@@ -99,10 +101,9 @@ def _check(folder: Path) -> CheckpointReport:
     return CheckpointReport(folder.name, step, True, faults(folder, files))
 
 
-def _looks(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of each file; empty where the folder is gone."""
+def _looks(folder: Place) -> dict[str, tuple[int, int]]:
+    """Size and time of each file by name; empty where the folder is gone."""
     try:
-        files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
+        return folder.versions()
     except OSError:
-        return []
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
+        return {}

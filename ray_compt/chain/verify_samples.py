@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 from ray_compt.data.planned import Plan
+from ray_compt.storage import Place
 
 NAMED = 5
 
@@ -97,7 +97,7 @@ class SamplesReport:
     unchecked: tuple[str, ...] = ()
 
 
-def read_steps(file: Path) -> StepLines:
+def read_steps(file: Place) -> StepLines:
     """Read a stage's metrics.jsonl; empty where there is none."""
     try:
         text = file.read_bytes().decode(errors="replace")

@@ -40,7 +40,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="PATH",
-            help="A run folder (all its finished stages), a stage's folder, or an open_clip NAME/TAG.",
+            help="A run folder (all its finished stages) or a stage's folder, path or URL, or an open_clip NAME/TAG.",
         ),
     ],
     data: Annotated[
@@ -80,12 +80,13 @@ def evaluate(
     from ray_compt.cli.index_cache import index_cache
     from ray_compt.cli.output import print_json, warn
     from ray_compt.data import open_index
+    from ray_compt.storage import open_place
 
     device = choose_device(device)
     subjects = find_subjects(path)
     given = {"class_field": class_field, "caption_field": caption_field, "class_templates": templates}
     shards, settings = choose_split(path, data, {key: value for key, value in given.items() if value})
-    index = open_index(shards, settings, index_cache() if data else Path(path) / "index")
+    index = open_index(shards, settings, index_cache() if data else open_place(path) / "index")
     if index.bad_samples:
         warn(
             f"{index.bad_samples} samples cannot be used, the first in {index.bad[0].shard}: {index.bad[0].reason}"
@@ -104,17 +105,20 @@ def find_subjects(path: str) -> list[Subject]:
         UserError: a run without a finished stage.
     """
     from ray_compt.chain.ledger import Ledger
+    from ray_compt.storage import is_url, open_place
 
     path = path.removeprefix("local-dir:")
-    if not (Path(path) / "ledger.json").is_file():
-        return [Subject(Path(path).resolve().name if Path(path).is_dir() else path, path)]
-    ledger = Ledger.open(Path(path) / "ledger.json")
+    place = open_place(path)
+    if not (place / "ledger.json").is_file():
+        named = is_url(path) or not place.is_folder()
+        return [Subject(path if named else Path(path).resolve().name, path)]
+    ledger = Ledger.open(place / "ledger.json")
     done = [entry.folder for entry in ledger.stages + ledger.individual if entry.state == "done"]
     if not done:
         raise UserError(
             "no stage of this run is done yet", where=path, mend="wait for one, or give a stage's folder"
         )
-    return [Subject(folder, str(Path(path) / folder)) for folder in done]
+    return [Subject(folder, str(place / folder)) for folder in done]
 
 
 def choose_split(
@@ -127,9 +131,13 @@ def choose_split(
     """
     from ray_compt.config import load_chain
     from ray_compt.config.schema import DataConfig
+    from ray_compt.storage import open_place
 
-    chain_file = Path(path) / "chain.yaml"
-    settings = load_chain(chain_file).data if chain_file.is_file() else DataConfig(train="none")
+    chain_file = open_place(path) / "chain.yaml"
+    settings = DataConfig(train="none")
+    if chain_file.is_file():
+        with chain_file.local() as file:
+            settings = load_chain(file).data
     shards = _one_or_all(given_shards) if given_shards else settings.val
     if not shards:
         raise UserError(

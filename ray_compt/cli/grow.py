@@ -27,7 +27,7 @@ def grow(
             help="Model to grow to: a name, or a JSON or YAML file with its configuration.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write, which open_clip loads.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder to write, which open_clip loads.")],
     source: Annotated[
         str | None,
         typer.Option("--from", metavar="MODEL", help="Model of a checkpoint file: a name, or a file."),
@@ -68,7 +68,7 @@ def grow(
         metadata={"grown_from": checkpoint, "growth": str(growth)},
     )
     result = {
-        "out": str(out),
+        "out": out,
         "model": model_name(target_choice),
         "parameters": count_parameters(target_config),
         "parameters_before": count_parameters(source_config),
@@ -115,12 +115,13 @@ def read_model(choice: str) -> str | dict[str, Any]:
     return config
 
 
-def _refuse_to_overwrite(out: Path) -> None:
+def _refuse_to_overwrite(out: str) -> None:
     from ray_compt.models.store import WEIGHTS_FILE
+    from ray_compt.storage import open_place
 
-    if (out / WEIGHTS_FILE).exists():
+    if (open_place(out) / WEIGHTS_FILE).is_file():
         raise UserError(
-            "there is a model here already", where=str(out), mend="give another --out, or remove it first"
+            "there is a model here already", where=out, mend="give another --out, or remove it first"
         )
 
 

@@ -87,6 +87,7 @@ def _read_sizes(folders: set[str]) -> dict[str, int]:
     import json
 
     from ray_compt.data.filesystem import open_filesystem
+    from ray_compt.errors import StorageError
 
     sizes: dict[str, int] = {}
     for folder in folders:
@@ -96,6 +97,6 @@ def _read_sizes(folders: set[str]) -> dict[str, int]:
                 f"{folder}/{name}": int(count)
                 for name, count in json.loads(filesystem.cat_file(path)).items()
             }
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, StorageError, ValueError, TypeError, AttributeError):
             continue  # Absent, or a file of that name which holds something else.
     return sizes

@@ -17,7 +17,11 @@ def train(
     overrides: Overrides = None,
     run_dir: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Run folder; by default runs/NAME.", show_default=False),
+        typer.Option(
+            metavar="DIR",
+            help="Run folder, a path or a URL such as s3://bucket/run; by default runs/NAME.",
+            show_default=False,
+        ),
     ] = None,
     smoke: Annotated[
         bool,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +27,9 @@ SHOWN = 20
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished, broken or running.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run folder or its URL, finished, broken or running.")
+    ],
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:

@@ -1,17 +1,19 @@
-"""Any file system that fsspec or pyarrow knows, opened from a path or URL.
+"""Any file system that fsspec or pyarrow knows, opened from a path or URL, under fsspec's interface.
 
-fsspec goes first because it reads byte ranges of every protocol; where its driver for a protocol is not
-installed (s3fs, gcsfs), pyarrow's own file systems stand in.
+s3:// goes through pyarrow with the time-outs and retries of `ray_compt.storage`. For everything else fsspec
+goes first, because it reads byte ranges of every protocol; where its driver is not installed (gcsfs), pyarrow
+stands in.
 """
 
 from __future__ import annotations
 
-import functools
+import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.core import url_to_fs
+from fsspec.implementations.arrow import ArrowFSWrapper
 
 from ray_compt.errors import UserError
 
@@ -36,6 +38,8 @@ def open_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     Raises:
         UserError: the protocol is unknown or its driver is not installed.
     """
+    if url.startswith("s3://"):
+        return _through_pyarrow(url)
     try:
         return url_to_fs(url)
     except ImportError:
@@ -72,10 +76,21 @@ def read_ranges(
     filesystem: fsspec.AbstractFileSystem, path: str, ranges: list[tuple[int, int]]
 ) -> list[bytes]:
     """The bytes [start, end) of each range, one request a range."""
+    if isinstance(filesystem, ArrowFSWrapper):
+        # fsspec would open the file, which is a request too, for every range.
+        with filesystem.fs.open_input_file(path) as file:
+            return [file.read_at(end - start, start) for start, end in ranges]
     if len(ranges) == 1:
         return [filesystem.cat_file(path, start=ranges[0][0], end=ranges[0][1])]
     starts, ends = zip(*ranges)
     return filesystem.cat_ranges([path] * len(ranges), list(starts), list(ends), on_error="raise")
+
+
+def open_file(filesystem: fsspec.AbstractFileSystem, path: str, read_ahead: int) -> BinaryIO:
+    """Open a file for seeking and small reads, fetching `read_ahead` bytes at a time from a remote store."""
+    file = filesystem.open(path, "rb", block_size=read_ahead)
+    # pyarrow's files read no further than they are asked to.
+    return io.BufferedReader(file, read_ahead) if isinstance(filesystem, ArrowFSWrapper) else file
 
 
 def _location(filesystem: fsspec.AbstractFileSystem, url: str, path: str, info: dict[str, Any]) -> Location:
@@ -93,23 +108,8 @@ def _with_protocol(filesystem: fsspec.AbstractFileSystem, url: str, path: str) -
 
 
 def _through_pyarrow(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    import pyarrow as pa
-    from fsspec.implementations.arrow import ArrowFSWrapper
+    from ray_compt.storage.steady import steady_filesystem
 
-    protocol, _, rest = url.partition("://")
-    bucket = rest.split("/", 1)[0]
-    try:
-        filesystem = _arrow_filesystem(protocol, bucket)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"cannot open {url!r}: {error}",
-            mend=f"check the address and the access rights, or install fsspec's driver for {protocol}://",
-        ) from error
-    return ArrowFSWrapper(filesystem), rest
-
-
-@functools.lru_cache(maxsize=8)
-def _arrow_filesystem(protocol: str, bucket: str) -> Any:
-    from pyarrow import fs
-
-    return fs.FileSystem.from_uri(f"{protocol}://{bucket}")[0]
+    filesystem, path = steady_filesystem(url)
+    # fsspec would keep every instance for the life of the process.
+    return ArrowFSWrapper(filesystem, skip_instance_cache=True), path

@@ -13,6 +13,7 @@ from ray_compt.data.samples import BadSample, RawSample, Shard
 from ray_compt.data.shard_table import Fields
 from ray_compt.data.source import Progress, Source
 from ray_compt.data.webdataset import WebDatasetSource
+from ray_compt.storage import Place, is_url
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ class Index:
 
 
 def open_index(
-    spec: str | Sequence[str], data: DataConfig, cache: str | Path, *, on_progress: Progress | None = None
+    spec: str | Sequence[str],
+    data: DataConfig,
+    cache: str | Path | Place,
+    *,
+    on_progress: Progress | None = None,
 ) -> Index:
     """Resolve `spec` and index its shards, each only once: tables are kept under `cache`.
 
@@ -85,5 +90,5 @@ def choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> So
     if len(patterns) == 1 and patterns[0].startswith("builtin:"):
         return digits_source(patterns[0])
     # Reading tasks have other working directories.
-    folder = cache if "://" in cache else os.path.abspath(cache)
+    folder = cache if is_url(cache) else os.path.abspath(cache)
     return WebDatasetSource(patterns, folder, Fields(data.caption_field, data.class_field))

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from ray_compt.config.schema import DataConfig
-from ray_compt.data.filesystem import open_filesystem
 from ray_compt.data.index import Index, choose_source
 from ray_compt.data.samples import Shard
 from ray_compt.data.table_cache import save_file
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
+from ray_compt.storage import open_place
 
 FORMAT = 1
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def save_listing(index: Index, cache: str) -> None:
     content = json.dumps({"format": FORMAT, "shards": [astuple(shard) for shard in index.shards]})
     try:
         save_file(content.encode(), cache, _name(index.digest))
-    except OSError as error:
+    except (OSError, StorageError) as error:
         logger.warning("the list of shards cannot be kept in %s (%s); `compt verify` needs it", cache, error)
 
 
@@ -47,10 +47,9 @@ def load_listing(spec: str | Sequence[str], data: DataConfig, cache: str, digest
     Raises:
         UserError: there is no such list, or it cannot be read.
     """
-    place = f"{cache}/{_name(digest)}"
+    place = open_place(cache) / _name(digest)
     try:
-        filesystem, path = open_filesystem(place)
-        stored = json.loads(filesystem.cat_file(path))
+        stored = json.loads(place.read_bytes())
         if stored["format"] != FORMAT:
             raise ValueError(f"format {stored['format']} is not {FORMAT}")
         shards = tuple(
@@ -59,7 +58,7 @@ def load_listing(spec: str | Sequence[str], data: DataConfig, cache: str, digest
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"the list of training shards cannot be read ({error})",
-            where=place,
+            where=str(place),
             mend="restore the run's index folder from a copy, or run `compt train` again, which lists them anew",
         ) from error
     return Index(choose_source(spec, data, cache), shards, [], [], digest)

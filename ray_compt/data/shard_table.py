@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from ray_compt.data.captions import find_captions, find_label, parse_description
-from ray_compt.data.filesystem import open_filesystem
+from ray_compt.data.filesystem import open_file, open_filesystem
 from ray_compt.data.samples import BadSample
 from ray_compt.data.tar import Damage, Member, walk
 from ray_compt.errors import UserError
@@ -89,7 +89,7 @@ def index_shard(path: str, fields: Fields = Fields()) -> ShardTable:
     filesystem, inner = open_filesystem(path)
     try:
         size = int(filesystem.info(inner)["size"])
-        with filesystem.open(inner, "rb", block_size=_READ_AHEAD) as file:
+        with open_file(filesystem, inner, _READ_AHEAD) as file:
             compression = _COMPRESSED.get(file.read(2))
             if compression:
                 raise UserError(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from dataclasses import asdict
 
 import pyarrow as pa
 
-from ray_compt.data.filesystem import open_filesystem
 from ray_compt.data.samples import BadSample
 from ray_compt.data.shard_table import FORMAT, SCHEMA, Fields, ShardSummary, ShardTable
+from ray_compt.errors import StorageError
+from ray_compt.storage import open_place
 
 
 def cache_name(path: str, stamp: str, fields: Fields) -> str:
@@ -25,7 +24,7 @@ def save_table(shard: ShardTable, cache: str, name: str) -> None:
     """Write the table into the folder or URL `cache`, whole or not at all.
 
     Raises:
-        OSError: `cache` cannot be written.
+        OSError, StorageError: `cache` cannot be written.
     """
     described = {"summary": json.dumps(asdict(shard.summary))}
     table = shard.rows.replace_schema_metadata(described)
@@ -39,28 +38,19 @@ def save_file(content: bytes, cache: str, name: str) -> None:
     """Write a file of the folder or URL `cache`, whole or not at all.
 
     Raises:
-        OSError: `cache` cannot be written.
+        OSError, StorageError: `cache` cannot be written.
     """
-    filesystem, folder = open_filesystem(cache)
-    filesystem.makedirs(folder, exist_ok=True)
-    # A rename is atomic on a disk, and a put is on an object store, where a rename would be a copy.
-    local = "file" in filesystem.protocol
-    target = f"{folder}/{name}"
-    written = f"{target}.{uuid.uuid4().hex}.part" if local else target
-    filesystem.pipe_file(written, content)
-    if local:
-        os.replace(written, target)
+    (open_place(cache) / name).write_bytes(content)
 
 
 def load_table(cache: str, name: str) -> ShardTable | None:
     """The table saved under `name`, None where there is none or it is damaged."""
     try:
-        filesystem, folder = open_filesystem(cache)
-        table = pa.ipc.open_file(pa.py_buffer(filesystem.cat_file(f"{folder}/{name}"))).read_all()
+        table = pa.ipc.open_file(pa.py_buffer((open_place(cache) / name).read_bytes())).read_all()
         described = json.loads(table.schema.metadata[b"summary"])
         for what in ("bad", "damage"):
             described[what] = tuple(BadSample(**one) for one in described[what])
         summary = ShardSummary(**{**described, "labels": tuple(described["labels"])})
         return ShardTable(table.cast(SCHEMA), summary)
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
+    except (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None

@@ -24,7 +24,7 @@ from ray_compt.data.shard_table import PARTS, Fields, ShardSummary, ShardTable, 
 from ray_compt.data.source import Contents, Progress
 from ray_compt.data.spread import spread
 from ray_compt.data.table_cache import cache_name, load_table, save_table
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _check_samples(table: ShardTable, shard: Shard) -> None:
 def _try_save(table: ShardTable, cache: str, name: str) -> bool:
     try:
         save_table(table, cache, name)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         logger.warning(
             "the index cannot be kept in %s (%s); the next start walks the shards again", cache, error
         )
@@ -164,7 +164,7 @@ def _expected_samples(places: Sequence[Location]) -> dict[str, int]:
             filesystem, inner = open_filesystem(f"{folder}/sizes.json")
             sizes = json.loads(filesystem.cat_file(inner))
             expected.update({f"{folder}/{name}": int(count) for name, count in sizes.items()})
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, StorageError, ValueError, TypeError, AttributeError):
             continue
     return expected
 

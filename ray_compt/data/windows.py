@@ -17,7 +17,7 @@ from ray_compt.data.order import EpochOrder, Order, window_shuffle
 from ray_compt.data.sample_digest import Words, sample_words
 from ray_compt.data.samples import RawSample, Shard
 from ray_compt.data.source import Source
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,13 @@ def _shuffled(source: Source, window: WindowRead, lane: LaneRead) -> list[Row]:
 
 
 def _read_part(source: Source, epoch: int, number: int, shard: Shard, lo: int, hi: int) -> list[Row]:
+    def lost(error: Exception) -> list[Row]:
+        reason = f"cannot be read: {error}"
+        keys = _planned_keys(source, shard, lo, hi)
+        return [
+            Row(RawSample(key, b"", []), sample_words(number, key), shard.path, epoch, reason) for key in keys
+        ]
+
     for wait in (*_RETRY_WAITS_S, None):
         try:
             rows = [
@@ -143,17 +150,15 @@ def _read_part(source: Source, epoch: int, number: int, shard: Shard, lo: int, h
             if len(rows) != hi - lo:
                 raise OSError(f"{len(rows)} samples instead of {hi - lo}")
             return rows
+        except StorageError as error:
+            # It has been tried often enough.
+            return lost(error)
         except UserError:
             raise
         # Drivers raise whatever their HTTP library does, and an exception here would end the whole stage.
         except Exception as error:
             if wait is None:
-                reason = f"cannot be read: {error}"
-                keys = _planned_keys(source, shard, lo, hi)
-                return [
-                    Row(RawSample(key, b"", []), sample_words(number, key), shard.path, epoch, reason)
-                    for key in keys
-                ]
+                return lost(error)
             logger.warning("reading %s failed (%s); trying again in %g s", shard.path, error, wait)
             time.sleep(wait)
     raise AssertionError("unreachable")

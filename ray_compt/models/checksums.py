@@ -7,41 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from ray_compt.storage import Place, open_place
 
 CHECKSUMS_FILE = "checksums.json"
 _SEAL = "checksum"
 _CHUNK = 1 << 24
 
 
-def file_digest(file: Path) -> str:
+def file_digest(file: Path | Place) -> str:
     """blake2b of a file's content, 128 bits in hexadecimal.
 
     Raises:
-        OSError: it cannot be read.
+        OSError, StorageError: it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
+    with open_place(file).open() as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def write_checksums(folder: Path, names: Iterable[str]) -> None:
+def write_checksums(folder: Path | Place, names: Iterable[str]) -> None:
     """Note the digests of `names`, which are complete, in the folder's `CHECKSUMS_FILE`; atomically."""
     digests = {name: file_digest(folder / name) for name in names}
-    part = folder / f".{CHECKSUMS_FILE}.part"
-    with part.open("w") as file:
-        file.write(json.dumps(digests, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / CHECKSUMS_FILE)
+    (open_place(folder) / CHECKSUMS_FILE).write_text(json.dumps(digests, indent=1) + "\n")
 
 
-def read_checksums(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path | Place) -> dict[str, str]:
     """The digests that `write_checksums` noted, by file name.
 
     Raises:
@@ -54,7 +50,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
     return found
 
 
-def faults(folder: Path, digests: Mapping[str, str]) -> dict[str, str]:
+def faults(folder: Path | Place, digests: Mapping[str, str]) -> dict[str, str]:
     """What is wrong with the files of `digests`, by name: "missing", "damaged", or why it cannot be read."""
     found = {name: _fault(folder / name, digest) for name, digest in digests.items()}
     return {name: fault for name, fault in found.items() if fault}
@@ -71,7 +67,7 @@ def seal_holds(document: Mapping[str, Any]) -> bool:
     return _SEAL not in document or document[_SEAL] == _seal(bare)
 
 
-def _fault(file: Path, digest: str) -> str:
+def _fault(file: Path | Place, digest: str) -> str:
     try:
         return "" if file_digest(file) == digest else "damaged"
     except FileNotFoundError:

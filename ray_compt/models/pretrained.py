@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_compt.config.schema import ModelChoice
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
 from ray_compt.models.build import build_model
 from ray_compt.models.configs import model_config, open_clip_name, with_image_size
 from ray_compt.models.names import OPEN_CLIP_PREFIX, family_letter
@@ -20,6 +20,7 @@ from ray_compt.models.store import (
     read_tensors,
     with_vector_scalars,
 )
+from ray_compt.storage import Place, is_url, open_place
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def open_pretrained(
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Open a model for evaluation or growth; the first rule that fits is taken.
 
-    1. A folder with `open_clip_config.json` (a stage's): its weights.
+    1. A folder or URL with `open_clip_config.json` (a stage's): its weights.
     2. A file `*.safetensors`, `*.pt`, `*.pth`, `*.bin`: a checkpoint of `model`; only tensors are unpickled.
     3. `NAME/TAG` (`ViT-B-32/laion2b_s34b_b79k`): open_clip's pretrained weights, downloaded where not cached.
     4. A bare name or letter: that model untrained (seed 0), with a warning in the log.
@@ -50,12 +51,14 @@ def open_pretrained(
     Raises:
         UserError: nothing of that name, weights of another model, a damaged file, a failed download.
     """
-    path = Path(ref)
-    if path.is_dir():
+    path = open_place(ref)
+    if path.is_folder():
         config = load_config(path)
         return _open_weights(path / WEIGHTS_FILE, config, image_size, load_preprocess(path))
-    if path.suffix in CHECKPOINT_SUFFIXES:
+    if path.name.endswith(CHECKPOINT_SUFFIXES):
         return _open_file(path, image_size, model)
+    if is_url(ref):
+        raise _nothing(str(ref))
     ref = str(ref)
     if open_clip_name(ref) is None and "/" in ref:
         name, tag = ref.rsplit("/", 1)
@@ -66,7 +69,7 @@ def open_pretrained(
 
 
 def _open_file(
-    path: Path, image_size: int | None, model: ModelChoice | None
+    path: Place, image_size: int | None, model: ModelChoice | None
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     if not path.is_file():
         raise _nothing(str(path))
@@ -80,11 +83,11 @@ def _open_file(
 
 
 def _open_weights(
-    path: Path, config: dict[str, Any], image_size: int | None, preprocess: dict[str, Any]
+    path: Place, config: dict[str, Any], image_size: int | None, preprocess: dict[str, Any]
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     from open_clip.model import resize_pos_embed
 
-    state = read_tensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    state = read_tensors(path) if path.name.endswith(".safetensors") else _read_pickle(path)
     own = build_model(config, seed=0)
     compare_shapes(state, own.state_dict(), where=str(path))
     if image_size is not None and image_size != config["vision_cfg"].get("image_size", 224):
@@ -95,13 +98,16 @@ def _open_weights(
     return _finish(own, preprocess), config
 
 
-def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
+def _read_pickle(path: Place) -> dict[str, torch.Tensor]:
     import torch
     from open_clip.factory import load_state_dict
 
     mend = "give a state_dict saved by torch.save or, better, a safetensors file"
     try:
-        state = load_state_dict(str(path), weights_only=True)
+        with path.local() as local:
+            state = load_state_dict(str(local), weights_only=True)
+    except StorageError:
+        raise
     except Exception as error:
         # torch's restricted unpickler raises whatever the bytes lead it to: any error means the file is no good.
         reason = (str(error) or type(error).__name__).splitlines()[0]

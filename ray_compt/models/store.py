@@ -5,20 +5,20 @@
       open_clip_config.json    {"model_cfg": ..., "preprocess_cfg": ...}
 
 `open_clip.create_model_and_transforms("local-dir:STAGE")` opens it, and `get_tokenizer` likewise. Both files
-appear whole or not at all: they are written beside their place, synced and renamed, weights last.
+appear whole or not at all, weights last. Folders may be paths, URLs or places.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_compt import __version__
 from ray_compt.errors import UserError
 from ray_compt.models.build import meta_model
+from ray_compt.storage import Place, open_place
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ NAMED_IN_ERRORS = 3
 
 
 def save_model(
-    folder: str | Path,
+    folder: str | Path | Place,
     state_dict: Mapping[str, torch.Tensor],
     config: dict[str, Any],
     *,
@@ -56,16 +56,15 @@ def save_model(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    folder = Path(folder)
+    folder = open_place(folder)
     check_state(state_dict, config, where=str(folder))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()}
     tensors |= {name: tensors[name].reshape(()) for name in SCALARS if name in tensors}
     header = {**(metadata or {}), "format": FORMAT, "ray_compt": __version__}
     document = {"model_cfg": config, "preprocess_cfg": _preprocess(config, mean, std)}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / CONFIG_FILE, lambda path: path.write_text(json.dumps(document, indent=2) + "\n"))
-        _write(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path, metadata=header))
+        (folder / CONFIG_FILE).write_text(json.dumps(document, indent=2) + "\n")
+        (folder / WEIGHTS_FILE).write(lambda path: save_file(tensors, path, metadata=header))
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"cannot write the model: {getattr(error, 'strerror', None) or error}",
@@ -74,20 +73,20 @@ def save_model(
         ) from error
 
 
-def load_state(folder: str | Path) -> dict[str, torch.Tensor]:
+def load_state(folder: str | Path | Place) -> dict[str, torch.Tensor]:
     """The tensors of a saved model, on the CPU, as `build_model(load_config(folder))` takes them.
 
     Raises:
         UserError: no model there, a damaged file, or tensors that are not the configuration's.
     """
     config = load_config(folder)
-    path = Path(folder) / WEIGHTS_FILE
+    path = open_place(folder) / WEIGHTS_FILE
     state = read_tensors(path)
     check_state(state, config, where=str(path))
     return state
 
 
-def load_config(folder: str | Path) -> dict[str, Any]:
+def load_config(folder: str | Path | Place) -> dict[str, Any]:
     """open_clip's configuration of a saved model.
 
     Raises:
@@ -96,7 +95,7 @@ def load_config(folder: str | Path) -> dict[str, Any]:
     return _load_document(folder)["model_cfg"]
 
 
-def load_preprocess(folder: str | Path) -> dict[str, Any]:
+def load_preprocess(folder: str | Path | Place) -> dict[str, Any]:
     """`size`, `mean`, `std` and so on of a saved model, as open_clip's PreprocessCfg names them.
 
     Raises:
@@ -105,7 +104,7 @@ def load_preprocess(folder: str | Path) -> dict[str, Any]:
     return _load_document(folder).get("preprocess_cfg", {})
 
 
-def load_metadata(folder: str | Path) -> dict[str, str]:
+def load_metadata(folder: str | Path | Place) -> dict[str, str]:
     """The header of a saved model: format, version of ray_compt, and what `save_model` was given.
 
     Raises:
@@ -113,9 +112,9 @@ def load_metadata(folder: str | Path) -> dict[str, str]:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(folder) / WEIGHTS_FILE
+    path = open_place(folder) / WEIGHTS_FILE
     try:
-        with safe_open(path, framework="pt") as file:
+        with path.local() as local, safe_open(local, framework="pt") as file:
             return file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
@@ -161,7 +160,7 @@ def compare_shapes(
         )
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: str | Path | Place) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file, temperature and bias with one dimension.
 
     Raises:
@@ -170,8 +169,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    path = open_place(path)
     try:
-        state = load_file(path)
+        with path.local() as local:
+            state = load_file(local)
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from error
     return with_vector_scalars(state)
@@ -197,28 +198,8 @@ def _preprocess(config: dict[str, Any], mean: Sequence[float], std: Sequence[flo
     }
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    # Not *.safetensors, which open_clip would take for a checkpoint.
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(beside)
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _load_document(folder: str | Path) -> dict[str, Any]:
-    path = Path(folder) / CONFIG_FILE
+def _load_document(folder: str | Path | Place) -> dict[str, Any]:
+    path = open_place(folder) / CONFIG_FILE
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -233,7 +214,7 @@ def _load_document(folder: str | Path) -> dict[str, Any]:
     return document
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
+def _unreadable(path: Place, error: Exception) -> UserError:
     if isinstance(error, FileNotFoundError):
         return UserError(
             "there is no model here",

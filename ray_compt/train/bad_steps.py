@@ -8,11 +8,10 @@ that overflow fail again at the same place.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from ray_compt.errors import TrainingError
+from ray_compt.storage import Place
 from ray_compt.train.job import StageJob
 
 FILE = "bad_steps.json"
@@ -58,7 +57,7 @@ class BadSteps:
     def saved(self, step: int) -> None:
         """A checkpoint of step `step` has been written, with finite steps before it."""
         if self._place is not None and step > self._place.last:
-            (self._job.path / FILE).unlink(missing_ok=True)
+            (self._job.path / FILE).remove()
             self._place = None
 
     def _final(self, place: BadPlace) -> TrainingError:
@@ -77,14 +76,12 @@ class BadSteps:
         )
 
 
-def _read(folder: Path) -> BadPlace | None:
+def _read(folder: Place) -> BadPlace | None:
     try:
         return BadPlace(**json.loads((folder / FILE).read_text()))
     except FileNotFoundError:
         return None
 
 
-def _write(folder: Path, place: BadPlace) -> None:
-    part = folder / f"{FILE}.part"
-    part.write_text(json.dumps(asdict(place)))
-    os.replace(part, folder / FILE)
+def _write(folder: Place, place: BadPlace) -> None:
+    (folder / FILE).write_text(json.dumps(asdict(place)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from ray_compt.errors import UserError
 from ray_compt.models.checksums import file_digest, seal_holds, sealed
+from ray_compt.storage import LocalPlace, Place
 from ray_compt.train.state import MOMENTS, EngineState
 
 FORMAT = 1
@@ -72,7 +72,7 @@ def write_checkpoint(folder: Path, state: EngineState, progress: Progress, stage
     os.replace(part, folder / STATE)
 
 
-def read_checkpoint(folder: Path, stage_digest: str) -> tuple[EngineState, Progress]:
+def read_checkpoint(folder: Place, stage_digest: str) -> tuple[EngineState, Progress]:
     """Read a checkpoint back.
 
     Raises:
@@ -81,20 +81,20 @@ def read_checkpoint(folder: Path, stage_digest: str) -> tuple[EngineState, Progr
     """
     header = _read_header(folder)
     _check_owner(header, folder, stage_digest)
-    _check_files(header, folder)
-    merged = load_file(folder / MOMENTS_FILE)
+    with folder.local() as path:
+        _check_files(header, LocalPlace(path), where=folder)
+        merged, weights = load_file(path / MOMENTS_FILE), load_file(path / WEIGHTS)
     moments = {
         key: {name.removeprefix(f"{key}/"): t for name, t in merged.items() if name.startswith(f"{key}/")}
         for key in MOMENTS
     }
-    weights = load_file(folder / WEIGHTS)
     state = EngineState(weights, moments, header["updates"], header["scaler"])
     return state, Progress(**header["progress"])
 
 
 def find_newest(
-    checkpoints: Path, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None] | None = None
-) -> tuple[Path, Progress] | None:
+    checkpoints: Place, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None] | None = None
+) -> tuple[Place, Progress] | None:
     """The checkpoint that got furthest among those that are whole, and its progress; None where there is none.
 
     Args:
@@ -107,7 +107,7 @@ def find_newest(
         try:
             header = _read_header(folder)
             _check_owner(header, folder, stage_digest)
-            _check_files(header, folder)
+            _check_files(header, folder, where=folder)
         except DamagedCheckpoint as error:
             if damaged is not None:
                 damaged(error)
@@ -116,7 +116,7 @@ def find_newest(
     return None
 
 
-def tidy(checkpoints: Path, newest: Path | None) -> None:
+def tidy(checkpoints: Place, newest: Place | None) -> None:
     """Keep `newest` and the one before it, and remove the others, also those that are newer but damaged.
 
     Ray Train's own record of them goes too: it could not be read by another version of Ray, nor once a folder
@@ -126,30 +126,32 @@ def tidy(checkpoints: Path, newest: Path | None) -> None:
     keep = folders[folders.index(newest) :][:KEPT] if newest else []
     for folder in folders:
         if folder not in keep:
-            shutil.rmtree(folder)
-    for record in checkpoints.glob("checkpoint_manager_snapshot*.json"):
-        record.unlink()
+            folder.remove()
+    for name in checkpoints.names():
+        if name.startswith("checkpoint_manager_snapshot") and name.endswith(".json"):
+            (checkpoints / name).remove()
 
 
-def read_weights(folder: Path) -> dict:
+def read_weights(folder: Place) -> dict:
     """Only the fp32 master weights of a checkpoint."""
-    return load_file(folder / WEIGHTS)
+    with (folder / WEIGHTS).local() as file:
+        return load_file(file)
 
 
-def _by_progress(checkpoints: Path) -> list[Path]:
+def _by_progress(checkpoints: Place) -> list[Place]:
     """Folders of checkpoints, the furthest first; before them those that do not say how far they got."""
-    folders = (path for path in checkpoints.glob("checkpoint_*") if path.is_dir())
-    return sorted(folders, key=_claimed_step, reverse=True)
+    named = (checkpoints / name for name in checkpoints.names() if name.startswith("checkpoint_"))
+    return sorted((place for place in named if place.is_folder()), key=_claimed_step, reverse=True)
 
 
-def _claimed_step(folder: Path) -> float:
+def _claimed_step(folder: Place) -> float:
     try:
         return int(json.loads((folder / STATE).read_text())["progress"]["step"])
     except (OSError, ValueError, KeyError, TypeError):
         return float("inf")
 
 
-def _read_header(folder: Path) -> dict:
+def _read_header(folder: Place) -> dict:
     try:
         header = json.loads((folder / STATE).read_text())
         Progress(**header["progress"])
@@ -167,19 +169,19 @@ def _read_header(folder: Path) -> dict:
     return header
 
 
-def _check_files(header: dict, folder: Path) -> None:
+def _check_files(header: dict, folder: Place, where: Place) -> None:
     for name in (WEIGHTS, MOMENTS_FILE):
         if not (folder / name).is_file():
-            raise _damaged(folder, f"{name} is missing")
+            raise _damaged(where, f"{name} is missing")
         if file_digest(folder / name) != header["files"].get(name):
-            raise _damaged(folder, f"{name} is not what was written: its checksum differs")
+            raise _damaged(where, f"{name} is not what was written: its checksum differs")
 
 
-def _damaged(folder: Path, what: str) -> DamagedCheckpoint:
+def _damaged(folder: Place, what: str) -> DamagedCheckpoint:
     return DamagedCheckpoint(what, where=str(folder), mend="remove this checkpoint's folder")
 
 
-def _check_owner(header: dict, folder: Path, stage_digest: str) -> None:
+def _check_owner(header: dict, folder: Place, stage_digest: str) -> None:
     if header["stage"] != stage_digest:
         raise UserError(
             "this checkpoint belongs to another model or to a stage with other settings",

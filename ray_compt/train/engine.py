@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
+from ray_compt.models.store import read_tensors
 from ray_compt.train.deepspeed_setup import deepspeed_config
 from ray_compt.train.job import StageJob
 from ray_compt.train.state import EngineState, restore_state
@@ -29,7 +29,7 @@ def build_engine(
         with torch.no_grad():
             student.load_state_dict(state.weights)
     elif job.initial is not None:
-        load_initial(student, load_file(job.initial))
+        load_initial(student, read_tensors(job.initial))
     student.to(device)
     optimizer = torch.optim.AdamW(
         parameter_groups(student, job.train.weight_decay),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Index, Order, Preprocess
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.distill.teacher import TeacherSpec
+from ray_compt.storage import Place, open_place
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class StageJob:
 
     Attributes:
         name: of the stage, for messages.
-        folder: the stage's folder, absolute, readable and writable from every worker.
-        initial: safetensors file of the initial weights (open_clip names); None: random from `seed`.
+        folder: the stage's folder, an absolute path or a URL, readable and writable from every worker.
+        initial: safetensors file, likewise, of the initial weights (open_clip names); None: random from `seed`.
         model: open_clip's configuration.
         steps: optimizer steps of the whole stage.
         distill: weight of the distillation loss over time.
@@ -50,11 +50,11 @@ class StageJob:
     verbose: bool = False
 
     @property
-    def path(self) -> Path:
-        return Path(self.folder)
+    def path(self) -> Place:
+        return open_place(self.folder)
 
     @property
-    def checkpoints(self) -> Path:
+    def checkpoints(self) -> Place:
         """Ray Train's folder, in which the checkpoints lie."""
         return self.path / "checkpoints"
 

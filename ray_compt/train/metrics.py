@@ -8,9 +8,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ray_compt.storage import Place
+
+NAME = "metrics.jsonl"
+
 
 class MetricsWriter:
     """Appends one line a step to `metrics.jsonl` and mirrors the numbers in TensorBoard.
+
+    In an object store both are put whole at each `flush`.
 
     Args:
         folder: the stage's folder.
@@ -18,15 +24,16 @@ class MetricsWriter:
             checkpoint, are dropped, so every step stands in the file once.
     """
 
-    def __init__(self, folder: Path, step: int):
+    def __init__(self, folder: Place, step: int):
         # Imported here: TensorBoard takes a second to import, and only one worker needs it.
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path = folder / "metrics.jsonl"
-        truncate_metrics(self._path, step)
+        self._copy = folder.working_copy(NAME)
+        path = self._copy.path / NAME
+        truncate_metrics(path, step)
         # By line, so that whoever follows the file sees every step.
-        self._file = self._path.open("a", buffering=1)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self._file = path.open("a", buffering=1)
+        self._board = SummaryWriter(str(self._copy.path / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """Record the values of optimizer step `step` (from 1); numbers that are not finite become null."""
@@ -39,6 +46,7 @@ class MetricsWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._board.flush()
+        self._copy.push()
 
     def close(self) -> None:
         self.flush()
@@ -56,15 +64,17 @@ def truncate_metrics(path: Path, step: int) -> None:
     os.replace(part, path)
 
 
-def record_evaluation(folder: Path, step: int, metrics: dict[str, float]) -> None:
+def record_evaluation(folder: Place, step: int, metrics: dict[str, float]) -> None:
     """Append a stage's evaluation to its metrics.jsonl and TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    with (folder / "metrics.jsonl").open("a") as file:
+    copy = folder.working_copy(NAME)
+    with (copy.path / NAME).open("a") as file:
         file.write(json.dumps({"step": step, "evaluation": metrics}) + "\n")
-    with SummaryWriter(str(folder / "tensorboard")) as board:
+    with SummaryWriter(str(copy.path / "tensorboard")) as board:
         for name, value in metrics.items():
             board.add_scalar(f"evaluation/{name}", value, step)
+    copy.push()
 
 
 def _plain(value: Any) -> Any:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +23,7 @@ from torch import Tensor
 from ray_compt.config.schema import TrainConfig
 from ray_compt.data import Batch
 from ray_compt.errors import UserError
+from ray_compt.storage import Place
 from ray_compt.train.accumulate import backward_batch
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import Gathered, clip_loss
@@ -121,11 +120,9 @@ def out_of_memory_explained(job: StageJob, micro_batch: int, device: torch.devic
         ) from error
 
 
-def _remember(folder: Path, key: str, size: int) -> None:
+def _remember(folder: Place, key: str, size: int) -> None:
     """Note in a stage's folder what fits."""
-    part = folder / f"{FILE}.{dist.get_rank()}.part"
-    part.write_text(json.dumps(_remembered(folder) | {key: size}, indent=1))
-    os.replace(part, folder / FILE)
+    (folder / FILE).write_text(json.dumps(_remembered(folder) | {key: size}, indent=1))
 
 
 def _fits(trial: Callable[[int], None], size: int) -> bool:
@@ -143,7 +140,7 @@ def _fits(trial: Callable[[int], None], size: int) -> bool:
     return True
 
 
-def _remembered(folder: Path) -> dict[str, int]:
+def _remembered(folder: Place) -> dict[str, int]:
     try:
         return json.loads((folder / FILE).read_text())
     except (OSError, ValueError):

@@ -32,7 +32,7 @@ from ray.train.v2._internal.execution.scaling_policy import (
 from ray.train.v2._internal.execution.worker_group import WorkerGroupPollStatus, WorkerGroupState
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
-from ray_compt.errors import TrainingError, UserError
+from ray_compt.errors import RefusedError, StorageError, TrainingError, UserError
 from ray_compt.train.bad_steps import GoBack
 from ray_compt.train.scaling import (
     Resources,
@@ -220,7 +220,9 @@ class StageFailures(DefaultFailurePolicy):
         self._failures, self._saved = 0, -1
 
     def make_decision(self, training_failed_error: TrainingFailedError) -> FailureDecision:
-        if user_error(training_failed_error) is not None:
+        error = user_error(training_failed_error)
+        passing = isinstance(error, StorageError) and not isinstance(error, RefusedError)
+        if error is not None and not passing:
             return FailureDecision.RAISE
         if not self._is_retryable_error(training_failed_error):
             return FailureDecision.RAISE

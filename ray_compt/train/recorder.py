@@ -88,7 +88,7 @@ class Recorder:
         self._check_bad_share()
 
     def saving(self) -> None:
-        """A checkpoint is about to be taken: the lines of its steps are on disk first, so that none is ever lost."""
+        """A checkpoint is about to be taken: the lines of its steps are stored first, so that none is ever lost."""
         self.flush()
         if self._writer is not None:
             self._writer.flush()

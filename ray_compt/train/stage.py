@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,6 +18,7 @@ from ray_compt.data import legal_world_sizes
 from ray_compt.distill.teacher import start_teacher
 from ray_compt.errors import TrainingError
 from ray_compt.report.board import Event, start_board
+from ray_compt.storage import Place
 from ray_compt.train.checkpoint import KEPT, DamagedCheckpoint, Progress, find_newest, tidy
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
@@ -39,7 +39,7 @@ class Trained:
         progress: its counts.
     """
 
-    checkpoint: Path
+    checkpoint: Place
     progress: Progress
 
 
@@ -151,6 +151,7 @@ def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
 def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
     workers = job.workers
     rules = scaling_rules(job, teacher_actor=teacher is not None)
+    storage_path, filesystem = job.path.for_ray()
     return StageTrainer(
         train_worker,
         train_loop_config={"job": job, "board": board, "teacher": teacher},
@@ -166,7 +167,8 @@ def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
         ),
         run_config=RunConfig(
             name=job.checkpoints.name,
-            storage_path=str(job.path),
+            storage_path=storage_path,
+            storage_filesystem=filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=KEPT),
             failure_config=FailureConfig(max_failures=workers.max_failures),
             logging_config=LoggingConfig(log_level="INFO" if job.verbose else "CRITICAL"),

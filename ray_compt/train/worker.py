@@ -21,6 +21,7 @@ from ray.train.v2.api.report_config import CheckpointConsistencyMode
 from ray_compt.config.schema import WorkersConfig
 from ray_compt.data import worker_batches
 from ray_compt.distill.teacher import ActorTeacher, InlineTeacher, TeacherClient, with_features
+from ray_compt.storage import Place
 from ray_compt.train.checkpoint import (
     DamagedCheckpoint,
     Progress,
@@ -114,7 +115,7 @@ def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineStat
             "note", {"text": f"{error.where} is damaged ({error.message}): an older one is used"}
         )
 
-    chosen: list[Path | None] = [None]
+    chosen: list[Place | None] = [None]
     if dist.get_rank() == 0:
         newest = find_newest(job.checkpoints, job.digest, passed_over)
         chosen = [newest[0] if newest else None]

@@ -21,6 +21,7 @@ from ray_compt.data.windows import Row, read_window, window_reads
 from ray_compt.models import build_model, save_model
 from ray_compt.models.checksums import write_checksums
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
+from ray_compt.storage import Place
 from ray_compt.train.checkpoint import Progress, write_checkpoint
 from ray_compt.train.state import EngineState
 from tests.cli.small import MEAN, STD, small_model
@@ -45,14 +46,18 @@ def make_run(folder: Path) -> Path:
     index = open_index(chain.data.train, chain.data, run.index)
     save_listing(index, str(run.index))
     small, large = ledger.stages
-    record(run.stage(small), index, SMALL_STEPS, workers=2)
+    record(_path(run.stage(small)), index, SMALL_STEPS, workers=2)
     for step in (PER_EPOCH, SMALL_STEPS):
-        checkpoint(run.stage(small), step)
+        checkpoint(_path(run.stage(small)), step)
     finish(run, ledger, small, index, SMALL_STEPS)
-    record(run.stage(large), index, 2, workers=1)
-    checkpoint(run.stage(large), 1)
+    record(_path(run.stage(large)), index, 2, workers=1)
+    checkpoint(_path(run.stage(large)), 1)
     ledger.update(large, state="running", data=index.digest)
-    return run.path
+    return _path(run.path)
+
+
+def _path(place: Place) -> Path:
+    return Path(str(place))
 
 
 def record(
@@ -95,7 +100,7 @@ def checkpoint(stage: Path, step: int) -> Path:
 
 def finish(run: RunFolder, ledger: Ledger, entry: StageEntry, index: Index, steps: int) -> None:
     """Export a stage's model, record an evaluation, and say that it is done."""
-    folder, config = run.stage(entry), small_model(32)
+    folder, config = _path(run.stage(entry)), small_model(32)
     save_model(folder, build_model(config, 0).state_dict(), config, mean=MEAN, std=STD)
     write_checksums(folder, (WEIGHTS_FILE, CONFIG_FILE))
     with (folder / "metrics.jsonl").open("a") as file:

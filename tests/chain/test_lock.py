@@ -12,12 +12,13 @@ import pytest
 
 from ray_compt.chain.lock import NAME, only_driver
 from ray_compt.errors import UserError
+from ray_compt.storage import open_place
 
 HOLD = """
 import sys, time
-from pathlib import Path
 from ray_compt.chain.lock import only_driver
-with only_driver(Path(sys.argv[1])):
+from ray_compt.storage import open_place
+with only_driver(open_place(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -38,7 +39,10 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
 def test_the_second_driver_is_refused_and_told_about_the_first(
     tmp_path: Path, other: subprocess.Popen[str]
 ) -> None:
-    with pytest.raises(UserError, match=f"pid {other.pid}, for \\d+ s") as refused, only_driver(tmp_path):
+    with (
+        pytest.raises(UserError, match=f"pid {other.pid}, for \\d+ s") as refused,
+        only_driver(open_place(tmp_path)),
+    ):
         pass
     assert refused.value.where == str(tmp_path)
     assert other.poll() is None
@@ -47,12 +51,12 @@ def test_the_second_driver_is_refused_and_told_about_the_first(
 def test_a_dead_drivers_hold_is_taken_over(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     os.kill(other.pid, signal.SIGKILL)
     other.wait(30)
-    with only_driver(tmp_path):
+    with only_driver(open_place(tmp_path)):
         assert f'"pid": {os.getpid()}' in (tmp_path / NAME).read_text()
 
 
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
-        with only_driver(tmp_path):
+        with only_driver(open_place(tmp_path)):
             pass
     assert (tmp_path / NAME).read_text() == ""

@@ -16,6 +16,7 @@ from ray_compt.data import open_index
 from ray_compt.data.order import chain_order
 from ray_compt.data.sample_digest import sample_words, to_text
 from ray_compt.errors import UserError
+from ray_compt.storage import open_place
 from tests.chain.damage import FINAL, check, cut, flip, lines, remove, stage, write
 from tests.chain.fabricate import (
     DROPPED,
@@ -68,7 +69,7 @@ def _reorder(run: Path) -> None:
 
 
 def _shorten_the_ledger(run: Path) -> None:
-    ledger = Ledger.open(run / "ledger.json")
+    ledger = Ledger.open(open_place(run / "ledger.json"))
     ledger.update(ledger.stages[0], steps=SMALL_STEPS - 1)
 
 
@@ -216,7 +217,7 @@ def test_runs_of_older_versions_are_not_called_well(run: Path, lost: str) -> Non
         [listing] = (run / "index").glob("train-*.json")
         listing.unlink()
     elif lost == "ledger":
-        ledger = Ledger.open(run / "ledger.json")
+        ledger = Ledger.open(open_place(run / "ledger.json"))
         ledger.update(ledger.stages[0], data="")
     elif lost == "digests":
         bare = [
@@ -232,7 +233,7 @@ def test_runs_of_older_versions_are_not_called_well(run: Path, lost: str) -> Non
 
 
 def test_individual_models_are_checked_and_a_shared_one_once(run: Path) -> None:
-    ledger = Ledger.open(run / "ledger.json")
+    ledger = Ledger.open(open_place(run / "ledger.json"))
     add_individuals(ledger, load_chain(run / "chain.yaml"))
     alone = ledger.individual[1]
     shutil.copytree(run / SMALL, run / alone.folder)
@@ -245,7 +246,7 @@ def test_individual_models_are_checked_and_a_shared_one_once(run: Path) -> None:
 
 
 def test_a_stage_that_has_not_begun_has_nothing_to_be_checked(run: Path) -> None:
-    ledger = Ledger.open(run / "ledger.json")
+    ledger = Ledger.open(open_place(run / "ledger.json"))
     ledger.update(ledger.stages[1], state="pending")
     shutil.rmtree(run / LARGE)
     report = check(run)

@@ -12,7 +12,9 @@ from ray_compt.config.schema import DataConfig
 from ray_compt.data import make_preprocess, open_index
 from ray_compt.evaluate import evaluate_model
 from ray_compt.models import open_pretrained
+from ray_compt.storage import open_place
 from tests.cli.small import MEAN, STD, write_shard
+from tests.s3 import upload
 
 DIGITS = "builtin:digits/val"
 
@@ -37,7 +39,7 @@ def _write_run(tmp_path, chain, chain_file, stage):
         StageEntry(name="small", folder="01-small", model="ViT-32x1-8", epochs=4, state="done"),
         StageEntry(name="large", folder="02-large", model="ViT-64x1-8", epochs=1, state="running"),
     ]
-    Ledger(folder / "ledger.json", "tiny", entries, []).save()
+    Ledger(open_place(folder) / "ledger.json", "tiny", entries, []).save()
     return folder
 
 
@@ -52,6 +54,16 @@ def test_a_run_folder_means_its_finished_stages_on_its_own_split(compt, run_fold
     alone = _eval(compt, run_folder / "01-small", "--data", DIGITS, "--template", "the digit {}")
     assert alone["models"][0]["metrics"] == pytest.approx(metrics, abs=0.02)
     assert not list(tmp_path.glob("cache/**/*.arrow"))
+
+
+def test_a_run_folder_in_an_object_store_gives_the_same(compt, run_folder, s3):
+    upload(s3, run_folder, "run")
+    there, here = _eval(compt, "s3://bucket/run"), _eval(compt, run_folder)
+    assert there["models"][0]["metrics"] == here["models"][0]["metrics"]
+    assert there["models"][0]["path"] == "s3://bucket/run/01-small"
+    alone = _eval(compt, "s3://bucket/run/01-small", "--data", DIGITS)
+    assert alone["models"][0]["name"] == "s3://bucket/run/01-small"
+    _refused(compt("eval", "s3://bucket/nothing", "--data", DIGITS), "s3://bucket/nothing")
 
 
 def test_the_index_is_kept_in_the_run_folder_only_for_its_own_split(
@@ -141,7 +153,7 @@ def _refused(result, *expected):
 
 def test_a_run_without_a_finished_stage_is_refused(compt, tmp_path):
     entry = StageEntry(name="small", folder="01-small", model="m", epochs=4)
-    Ledger(tmp_path / "ledger.json", "tiny", [entry], []).save()
+    Ledger(open_place(tmp_path) / "ledger.json", "tiny", [entry], []).save()
     _refused(compt("eval", tmp_path), "no stage of this run is done")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small import write_shard
+from tests.s3 import upload
+from tests.shards import make_shards
 
 
 def _plan(compt, file, *arguments):
@@ -91,3 +93,11 @@ def test_fewer_samples_than_a_batch_are_refused(compt, chain, chain_file):
     result = compt("plan", chain_file(chain), "--samples", "15")
     assert result.exit_code == 2
     assert "global batch of 16" in result.stderr
+
+
+def test_shards_in_an_object_store_are_counted(compt, chain, chain_file, s3, tmp_path):
+    make_shards(tmp_path / "shards", n=2, per_shard=16)
+    upload(s3, tmp_path / "shards", "data")
+    chain["data"]["train"] = "s3://bucket/data/*.tar"
+    found = _plan(compt, chain_file(chain))
+    assert (found["samples"], found["samples_from"]) == (32, "the shards")

@@ -14,7 +14,7 @@ from ray_compt.data.order import Order
 from ray_compt.data.sample_digest import sample_words
 from ray_compt.data.samples import RawSample, Shard
 from ray_compt.data.windows import WindowRead, read_window, window_reads
-from ray_compt.errors import UserError
+from ray_compt.errors import StorageError, UserError
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,15 @@ def test_a_source_that_gives_too_few_does_not_shift_the_batches():
     )
     assert len(rows) == 32
     assert all("instead of" in row.error for row in rows)
+
+
+def test_a_store_that_has_given_up_is_not_asked_again(no_waiting):
+    data = index((16, 16), Failing(10**9, StorageError("no answer")))
+    reads = window_reads(data, ORDER, rank=0, world=1, first_step=0, last_step=4)
+    rows = [row for read in reads for row in read_window(data.source, read)]
+    assert len(rows) == 32
+    assert sum(row.error == "cannot be read: no answer" for row in rows) == 16
+    assert no_waiting == []
 
 
 def test_changed_data_stops_the_stage_at_once(no_waiting):

@@ -91,7 +91,7 @@ def test_changed_requirements_are_installed(installed: Path, changed: str):
 
 
 def test_other_extras_are_installed(installed: Path):
-    assert ".[dev,s3]" in make(installed, "setup", "EXTRAS=dev,s3", "--dry-run").stdout
+    assert ".[dev,gcs]" in make(installed, "setup", "EXTRAS=dev,gcs", "--dry-run").stdout
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint"])

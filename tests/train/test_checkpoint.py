@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ray_compt.errors import UserError
+from ray_compt.storage import open_place
 from ray_compt.train.checkpoint import (
     DamagedCheckpoint,
     Progress,
@@ -38,7 +39,7 @@ def _write(folder: Path, step: int = 7) -> Path:
 
 
 def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
-    state, progress = read_checkpoint(_write(tmp_path / "c"), "owner")
+    state, progress = read_checkpoint(open_place(_write(tmp_path / "c")), "owner")
     assert progress == Progress(step=7, seconds=1.5, samples=70, bad_samples=2)
     assert (state.updates, state.scaler) == (7, {"cur_scale": 1024.0})
     pairs = [(state.weights, STATE.weights), *((state.moments[k], STATE.moments[k]) for k in STATE.moments)]
@@ -50,7 +51,7 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
     folder = _write(tmp_path / "c")
     with pytest.raises(UserError, match="another model"):
-        read_checkpoint(folder, "somebody else")
+        read_checkpoint(open_place(folder), "somebody else")
 
 
 def _flip(file: Path) -> None:
@@ -72,9 +73,9 @@ def test_the_one_before_a_damaged_checkpoint_is_used(
         _write(tmp_path / f"checkpoint_{step}", step)
     harm(tmp_path / "checkpoint_9" / name)
     with pytest.raises(DamagedCheckpoint, match=name):
-        read_checkpoint(tmp_path / "checkpoint_9", "owner")
+        read_checkpoint(open_place(tmp_path / "checkpoint_9"), "owner")
     noticed: list[DamagedCheckpoint] = []
-    found = find_newest(tmp_path, "owner", noticed.append)
+    found = find_newest(open_place(tmp_path), "owner", noticed.append)
     assert found is not None
     assert (found[0].name, found[1].step) == ("checkpoint_6", 6)
     assert [error.where for error in noticed] == [str(tmp_path / "checkpoint_9")]
@@ -85,15 +86,15 @@ def test_a_changed_header_is_noticed(tmp_path: Path) -> None:
     header = (folder / "state.json").read_text()
     (folder / "state.json").write_text(header.replace('"step": 7', '"step": 6'))
     with pytest.raises(UserError, match="state.json is not what was written"):
-        read_checkpoint(folder, "owner")
+        read_checkpoint(open_place(folder), "owner")
 
 
 def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
-    assert find_newest(tmp_path, "owner") is None
+    assert find_newest(open_place(tmp_path), "owner") is None
     for step in (3, 9, 6):
         _write(tmp_path / f"checkpoint_{step}", step)
     (tmp_path / "checkpoint_99").mkdir()
-    found = find_newest(tmp_path, "owner")
+    found = find_newest(open_place(tmp_path), "owner")
     assert found is not None
     assert (found[0].name, found[1].step) == ("checkpoint_9", 9)
 
@@ -103,9 +104,9 @@ def test_tidying_keeps_the_newest_and_the_one_before_it(tmp_path: Path) -> None:
         _write(tmp_path / f"checkpoint_{step}", step)
     (tmp_path / "checkpoint_99").mkdir()
     (tmp_path / "checkpoint_manager_snapshot.json").write_text("{}")
-    tidy(tmp_path, tmp_path / "checkpoint_9")
+    tidy(open_place(tmp_path), open_place(tmp_path / "checkpoint_9"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint_6", "checkpoint_9"]
-    tidy(tmp_path, None)
+    tidy(open_place(tmp_path), None)
     assert list(tmp_path.iterdir()) == []
 
 

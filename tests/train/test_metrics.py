@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ray_compt.storage import open_place
 from ray_compt.train.metrics import MetricsWriter, record_evaluation
+from tests.s3 import S3
 
 
 def _steps(folder: Path) -> list[int]:
@@ -13,23 +15,23 @@ def _steps(folder: Path) -> list[int]:
 
 
 def test_steps_after_the_checkpoint_and_half_lines_are_dropped_on_resume(tmp_path: Path) -> None:
-    writer = MetricsWriter(tmp_path, 0)
+    writer = MetricsWriter(open_place(tmp_path), 0)
     for step in range(1, 6):
         writer.write(step, {"loss": 1.0 / step})
     writer.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')
-    writer = MetricsWriter(tmp_path, 3)
+    writer = MetricsWriter(open_place(tmp_path), 3)
     writer.write(4, {"loss": 0.5})
     writer.close()
     assert _steps(tmp_path) == [1, 2, 3, 4]
 
 
 def test_the_evaluation_stands_beside_the_steps_and_in_tensorboard(tmp_path: Path) -> None:
-    writer = MetricsWriter(tmp_path, 0)
+    writer = MetricsWriter(open_place(tmp_path), 0)
     writer.write(1, {"loss": 2.0})
     writer.close()
-    record_evaluation(tmp_path, 1, {"zero_shot_top1": 0.5})
+    record_evaluation(open_place(tmp_path), 1, {"zero_shot_top1": 0.5})
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["evaluation"] == {
         "zero_shot_top1": 0.5
     }
@@ -41,9 +43,31 @@ def test_the_evaluation_stands_beside_the_steps_and_in_tensorboard(tmp_path: Pat
 
 
 def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:
-    writer = MetricsWriter(tmp_path, 0)
+    writer = MetricsWriter(open_place(tmp_path), 0)
     writer.write(1, {"loss": float("nan"), "task_loss": float("inf"), "skipped_steps": 1})
     writer.close()
     text = (tmp_path / "metrics.jsonl").read_text()
     assert json.loads(text) == {"step": 1, "loss": None, "task_loss": None, "skipped_steps": 1}
     assert "NaN" not in text
+
+
+def test_in_an_object_store_the_same_lines_are_put_at_each_flush(s3: S3, tmp_path: Path) -> None:
+    place = open_place("s3://bucket/01-stage")
+    writer = MetricsWriter(place, 0)
+    writer.write(1, {"loss": 2.0})
+    writer.flush()
+    writer.write(2, {"loss": 1.0})
+    assert len((place / "metrics.jsonl").read_text().splitlines()) == 1
+    writer.close()
+    # Another worker, elsewhere, goes on from a checkpoint at step 1.
+    writer = MetricsWriter(place, 1)
+    writer.write(2, {"loss": 0.5})
+    writer.close()
+    record_evaluation(place, 2, {"zero_shot_top1": 0.5})
+    with place.local() as folder:
+        assert _steps(folder) == [1, 2, 2]
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        board = EventAccumulator(str(folder / "tensorboard"))
+        board.Reload()
+        assert [event.step for event in board.Scalars("train/loss")] == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -105,8 +106,8 @@ def run_steps(
     state = gather_state(engine)
     if rank != 0:
         return {}
-    job.path.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(job.path, state, Progress(step=last), job.digest)
+    job.path.make()
+    write_checkpoint(Path(job.folder), state, Progress(step=last), job.digest)
     return {
         "weights": state.weights,
         "moments": state.moments,
