@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ray_compt.cli.options import JsonOutput, Verbose
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, placed
 
 if TYPE_CHECKING:
     from ray_compt.config.schema import DataConfig
@@ -148,14 +148,19 @@ def choose_device(name: str | None) -> str:
 
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu" or (name.partition(":")[0] == "cuda" and _exists(name)):
+        return name
+    raise UserError(f"there is no device {name!r} here", where="--device", mend="give cpu, cuda or cuda:N")
+
+
+def _exists(name: str) -> bool:
+    import torch
+
     try:
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        cause = str(error).splitlines()[0]
-        raise UserError(
-            f"cannot use {name!r}: {cause}", where="--device", mend="give cpu, cuda or cuda:N"
-        ) from error
-    return name
+    except (RuntimeError, AssertionError):
+        return False
+    return True
 
 
 def _one_or_all(shards: Sequence[str]) -> str | list[str]:
@@ -171,7 +176,8 @@ def _evaluate(
     from ray_compt.evaluate import evaluate_model
     from ray_compt.models import open_pretrained
 
-    model, config = open_pretrained(subject.ref, image_size)
+    with placed(subject.ref):
+        model, config = open_pretrained(subject.ref, image_size)
     side = config["vision_cfg"].get("image_size", 224)
     own = get_model_preprocess_cfg(model)
     preprocess = make_preprocess(

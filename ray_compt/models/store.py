@@ -11,6 +11,7 @@ appear whole or not at all: they are written beside their place, synced and rena
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ray_compt import __version__
 from ray_compt.errors import UserError
 from ray_compt.models.build import meta_model
+from ray_compt.models.validate import check_stored
 
 if TYPE_CHECKING:
     import torch
@@ -143,6 +145,11 @@ def compare_shapes(
         and state[name].shape != tensor.shape
         and not (name in SCALARS and state[name].numel() == tensor.numel() == 1)
     ]
+    retyped = [
+        f"{name} of {str(state[name].dtype).removeprefix('torch.')}"
+        for name, tensor in expected.items()
+        if name in state and state[name].is_floating_point() != tensor.is_floating_point()
+    ]
     faults = [
         f"{len(names)} {kind}: {', '.join(names[:NAMED_IN_ERRORS])}"
         + ", ..." * (len(names) > NAMED_IN_ERRORS)
@@ -150,6 +157,7 @@ def compare_shapes(
             ("missing", missing),
             ("unexpected", unexpected),
             ("of another shape", misshaped),
+            ("of another kind of number", retyped),
         )
         if names
     ]
@@ -159,6 +167,17 @@ def compare_shapes(
             where=where,
             mend="give the checkpoint that belongs to the model, or the model that belongs to the checkpoint",
         )
+
+
+def check_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Refuse weights that hold NaN or infinity, from which nothing can be computed or grown."""
+    for name, tensor in state.items():
+        if not bool(tensor.isfinite().all()):
+            raise UserError(
+                f"the weights {name} hold NaN or infinity",
+                where=where,
+                mend="its training has diverged: train it again with a lower lr, a longer warm-up or grad_clip",
+            )
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -220,8 +239,8 @@ def _sync(path: Path) -> None:
 def _load_document(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / CONFIG_FILE
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     model = document.get("model_cfg") if isinstance(document, dict) else None
     if not isinstance(model, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= model.keys():
@@ -230,7 +249,24 @@ def _load_document(folder: str | Path) -> dict[str, Any]:
             where=str(path),
             mend="give a stage's folder, written by `compt train`",
         )
+    check_stored(model, where=str(path))
+    _check_preprocess(document.get("preprocess_cfg", {}), where=str(path))
     return document
+
+
+def _check_preprocess(preprocess: Any, where: str) -> None:
+    """Check the two keys that are read as numbers; open_clip leaves out the ones that it does not know."""
+    if not isinstance(preprocess, dict):
+        raise UserError("preprocess_cfg is no object", where=where, mend="give it mean and std, or remove it")
+    for key, smallest in (("mean", -math.inf), ("std", 0.0)):
+        values = preprocess.get(key, [1.0] * 3)
+        numbers = isinstance(values, list) and all(isinstance(value, (int, float)) for value in values)
+        if not numbers or len(values) != 3 or not all(smallest < value < math.inf for value in values):
+            raise UserError(
+                f"preprocess_cfg.{key} {values!r} is no normalisation",
+                where=where,
+                mend=f"write three finite numbers{', above 0' if key == 'std' else ''}, for R, G and B",
+            )
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
