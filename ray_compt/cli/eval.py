@@ -90,6 +90,12 @@ def evaluate(
         warn(
             f"{index.bad_samples} samples cannot be used, the first in {index.bad[0].shard}: {index.bad[0].reason}"
         )
+    if class_field and not index.class_names:
+        raise UserError(
+            f"no sample has a class in the JSON field {class_field!r}",
+            where="--class-field",
+            mend="correct the name, or leave the option out for retrieval alone",
+        )
     results = [_evaluate(subject, index, settings, image_size, batch, device) for subject in subjects]
     if as_json:
         print_json({"data": shards, "models": results})
@@ -183,15 +189,16 @@ def _evaluate(
     preprocess = make_preprocess(
         settings.model_copy(update={"image_size": side}), config, seed=0, mean=own["mean"], std=own["std"]
     )
-    metrics = evaluate_model(
-        model.to(device),
-        config,
-        index,
-        preprocess,
-        templates=settings.class_templates,
-        batch=batch,
-        device=device,
-    )
+    with placed(subject.ref):
+        metrics = evaluate_model(
+            model.to(device),
+            config,
+            index,
+            preprocess,
+            templates=settings.class_templates,
+            batch=batch,
+            device=device,
+        )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"name": subject.name, "path": subject.ref, "parameters": parameters, "metrics": metrics}
 

@@ -99,6 +99,6 @@ def _read_sizes(folders: set[str]) -> dict[str, int]:
                 f"{folder}/{name}": int(count)
                 for name, count in json.loads(filesystem.cat_file(path)).items()
             }
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             continue  # Absent, or a file of that name which holds something else.
     return sizes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any, get_type_hints
 
 from ray_compt.errors import UserError
@@ -142,8 +143,10 @@ def _check_keys(section: dict[str, Any], types: dict[str, Any], where: str) -> N
             raise UserError(f"unknown key {key!r}", where=where, mend=mend)
         try:
             # JSON's strict mode takes lists for tuples and integers for floats, but no text for numbers.
-            TypeAdapter(types[key]).validate_json(json.dumps(value, allow_nan=False), strict=True)
-        except (ValidationError, TypeError, ValueError) as error:
+            TypeAdapter(types[key]).validate_json(json.dumps(value), strict=True)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TypeError("it is not finite")
+        except (ValidationError, TypeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise UserError(
                 f"{key} cannot be {_shortened(value)}: {reason[:1].lower()}{reason[1:]}",
@@ -157,7 +160,7 @@ def _check_keys(section: dict[str, Any], types: dict[str, Any], where: str) -> N
             raise UserError(
                 f"{key} {_shortened(value)} is above {LARGEST[key]}",
                 where=where,
-                mend=f"give a {key} of at most {LARGEST[key]}",
+                mend=f"write {LARGEST[key]} or less",
             )
 
 

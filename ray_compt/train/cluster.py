@@ -134,12 +134,14 @@ def _kept_sigterm() -> Iterator[None]:
 
 def _check_address(address: str) -> None:
     """Knock at HOST:PORT, because Ray itself tries for a minute before it gives up."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    if address == "auto":
         return
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()):
+        raise UserError(f"{address!r} is no address", where="--address", mend="give HOST:PORT, or auto")
     try:
         socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=CONNECT_S).close()
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise _no_cluster(address, error) from error
 
 

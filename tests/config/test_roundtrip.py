@@ -33,7 +33,10 @@ data = st.fixed_dictionaries(
         "class_templates": st.lists(texts.map(lambda text: text + "{}"), min_size=1, max_size=3),
         "augment": st.fixed_dictionaries(
             {},
-            optional={"ratio": st.tuples(shares, st.floats(1, 9)), "color_jitter": st.tuples(shares, shares, shares, st.floats(0, 0.5))},
+            optional={
+                "ratio": st.tuples(shares, st.floats(1, 9)),
+                "color_jitter": st.tuples(shares, shares, shares, st.floats(0, 0.5)),
+            },
         ),
     },
 )
