@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -28,7 +29,7 @@ class Outcome:
         code: exit code.
         stdout, stderr: what it printed.
         message: stderr as the documentation shows it: no folder, address or number of this machine.
-        lost: files of the finished stage that are gone or changed.
+        lost: what was trained before and is gone or changed.
     """
 
     command: str
@@ -58,11 +59,11 @@ def running_ray() -> Iterator[str]:
 
 
 def run_row(row: Row, folder: Path, cluster: str | None = None) -> Outcome:
-    """Make the mistake in `folder`, run the command, and compare the finished stage before and after."""
+    """Make the mistake in `folder`, run the command, and compare what was trained before and after."""
     place = Place(folder)
     place.finish_a_stage()
     arguments = [str(argument) for argument in row.make(place)]
-    before = _contents(place.kept)
+    before = _kept(place)
     sigterm = signal.getsignal(signal.SIGTERM)
     environment = {"XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200", "RAY_ADDRESS": None}
     given = [cluster or CLUSTER if argument == CLUSTER else argument for argument in arguments]
@@ -70,7 +71,7 @@ def run_row(row: Row, folder: Path, cluster: str | None = None) -> Outcome:
         result = CliRunner().invoke(app, given, prog_name="compt", env=environment)
     finally:
         signal.signal(signal.SIGTERM, sigterm)  # `compt train` sets its own
-    after = _contents(place.kept)
+    after = _kept(place)
     command = _shown(" ".join(map(_quoted, arguments)), folder, row, cluster)
     return Outcome(
         command=f"compt {command}",
@@ -82,9 +83,17 @@ def run_row(row: Row, folder: Path, cluster: str | None = None) -> Outcome:
     )
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+def _kept(place: Place) -> dict[str, bytes]:
+    """What may not change: the finished stage, all checkpoints, and the finished stage's line in the ledger."""
+    files = [path for path in place.run.glob("0*/**/*") if path.is_file()]
+    kept = {str(path.relative_to(place.run)): path.read_bytes() for path in files}
+    ledger = place.run / "ledger.json"
+    content = ledger.read_bytes() if ledger.is_file() else b""
+    try:
+        kept[ledger.name] = json.dumps(json.loads(content)["stages"][0]).encode()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        kept[ledger.name] = content  # damaged by the row, and not to be repaired behind anyone's back
+    return kept
 
 
 def _quoted(argument: str) -> str:

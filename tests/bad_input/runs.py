@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ray_compt.train.checkpoint import Progress, write_checkpoint
+from ray_compt.train.state import MOMENTS, EngineState
 from tests.bad_input.place import CLUSTER, Place
 from tests.bad_input.row import Chapter, Row
 from tests.shards import make_shards
@@ -48,8 +52,12 @@ def _ledger_folder(at: Place) -> None:
 
 
 def _foreign_checkpoint(at: Place) -> None:
-    state = {"format": 1, "stage": "another", "progress": {"step": 9}, "files": {}}
-    at.write("run/02-large/checkpoints/checkpoint_1/state.json", json.dumps(state))
+    """A whole checkpoint, but of another model."""
+    folder = at.folder / "run/02-large/checkpoints/checkpoint_1"
+    folder.mkdir(parents=True)
+    moments = {key: {"weight": torch.zeros(2)} for key in MOMENTS}
+    state = EngineState({"weight": torch.zeros(2)}, moments, updates=9, scaler={})
+    write_checkpoint(folder, state, Progress(step=9), "the digest of another stage")
 
 
 def _future_checkpoint(at: Place) -> None:
@@ -188,6 +196,13 @@ DATA = Chapter(
             lambda at: make_shards(at.folder / "s", 1, captions=0)[0],
             "s/00000.tar",
             "has a caption",
+        ),
+        _data(
+            "empty",
+            "An empty archive",
+            lambda at: at.write("a.tar", bytes(10_240)),
+            "a.tar",
+            "empty shard",
         ),
         _data(
             "few",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_a_bad_input_gets_one_message_and_harms_nothing(
     assert outcome.lost == []
     assert row.harmless is None or not (tmp_path / row.harmless).exists()
     assert shown(outcome) == documented.get(row.name), RENEW
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+def test_a_stage_that_could_not_go_on_is_marked_in_the_ledger(cluster: str, tmp_path: Path) -> None:
+    row = next(row for row in ROWS if row.name == "run-checkpoint-foreign")
+    run_row(row, tmp_path, cluster)
+    done, failed = json.loads((tmp_path / "run" / "ledger.json").read_text())["stages"]
+    assert (done["state"], failed["state"]) == ("done", "failed")
+    assert "another model" in failed["error"]
 
 
 def test_the_page_is_the_catalogues(documented: dict[str, str]) -> None:
