@@ -154,6 +154,8 @@ def _read_entries(stored: list[dict[str, Any]]) -> list[StageEntry]:
 def _reason(error: Exception) -> str:
     from pydantic import ValidationError
 
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
     if isinstance(error, ValidationError):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.deepspeed_keys import refused_key
+from ray_compt.config.section import Section, broken_rule, countable
 
 # The `model:` key of a stage: a name, or open_clip's own configuration written in place.
 ModelChoice = str | dict[str, Any]
@@ -26,29 +26,6 @@ LONGEST_NAME = 100
 LARGEST_SEED = 2**32 - 1
 # Some four months. Ray and torch keep time-outs in nanoseconds, where far larger ones wrap around.
 LONGEST_WAIT_S = 10_000_000
-
-
-def broken_rule(message: str, mend: str, *key: str) -> PydanticCustomError:
-    """The error of a rule that a type cannot express; `key` is the path of the key to blame."""
-    return PydanticCustomError("rule", "{message}", {"message": message, "mend": mend, "key": key})
-
-
-def countable(amount: float) -> float:
-    """An amount of CPUs or GPUs as Ray counts them: in steps of 0.0001, and above 1 in whole ones."""
-    if 0 < amount < 1e-4 or (amount > 1 and amount != int(amount)):
-        raise broken_rule(
-            f"Ray cannot count {amount:g} of them", "write a whole number, or a part of 1 from 0.0001"
-        )
-    return amount
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys and look-alikes of a type (the text "12" for the number 12,
-    `true` for 1) are errors, and values cannot change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False
-    )
 
 
 class AugmentConfig(Section):

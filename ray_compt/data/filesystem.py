@@ -87,14 +87,15 @@ def read_ranges(
 
 def _no_access(url: str, error: Exception) -> UserError:
     return UserError(
-        f"cannot be looked up: {_short(_first_line(error))}",
+        f"cannot be looked up: {_first_line(error)}",
         where=_short(url),
         mend="check the path and the access rights",
     )
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return next(iter(text.splitlines()), "") or type(error).__name__
 
 
 def _short(url: str) -> str:

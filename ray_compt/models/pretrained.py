@@ -111,9 +111,10 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
             state = load_state_dict(str(path), weights_only=True)
     except Exception as error:
         # torch's restricted unpickler raises whatever the bytes lead it to: any error means the file is no good.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        if "weights_only" in reason:  # torch goes on to advise running the file's code
+        if "weights_only" in str(error):  # where torch goes on to advise running the file's code
             reason = "it holds more than tensors, and what it holds is not run"
+        else:
+            reason = "it was not written by torch.save, or is damaged"
         raise UserError(f"no checkpoint of tensors: {reason}", where=str(path), mend=mend) from error
     if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise UserError("no checkpoint of tensors: it holds other values too", where=str(path), mend=mend)

@@ -276,8 +276,9 @@ def _unreadable(path: Path, error: Exception) -> UserError:
             where=str(path),
             mend=f"give a stage's folder, which holds {WEIGHTS_FILE} and {CONFIG_FILE}",
         )
+    reason = "nested too deeply" if isinstance(error, RecursionError) else error
     return UserError(
-        f"damaged or unreadable: {error}",
+        f"damaged or unreadable: {reason}",
         where=str(path),
         mend="train the stage again, or restore the file from a copy",
     )

@@ -61,11 +61,8 @@ def _foreign_checkpoint(at: Place) -> None:
 
 
 def _future_checkpoint(at: Place) -> None:
-    at.write("run/02-large/checkpoints/checkpoint_1/state.json", json.dumps({"format": 99}))
-
-
-def _pickled_checkpoint(at: Place) -> None:
-    at.write("run/02-large/checkpoints/checkpoint_1/state.json", b"\x80\x04\x95")
+    header = {"format": 99, "stage": "", "updates": 0, "scaler": {}, "files": {}, "progress": {}}
+    at.write("run/02-large/checkpoints/checkpoint_1/state.json", json.dumps(header))
 
 
 def _on_cluster(name: str, title: str, spoil: Spoil, place: str, *says: str) -> Row:
@@ -168,12 +165,19 @@ RUNS = Chapter(
             "run/02-large/checkpoints/checkpoint_1",
             "format 99 is not 1",
         ),
-        _on_cluster(
-            "checkpoint-pickle",
-            "A pickle in place of a checkpoint",
-            _pickled_checkpoint,
-            "run/02-large/checkpoints/checkpoint_1",
-            "not a readable checkpoint",
+        Row(
+            "verify-nothing",
+            "Verifying a folder that is no run",
+            lambda at: ["verify", at.model()],
+            "model/ledger.json",
+            ("no ledger here",),
+        ),
+        Row(
+            "verify-damaged",
+            "Verifying a run whose ledger is damaged",
+            lambda at: ["verify", at.write(LEDGER, "{").parent],
+            LEDGER,
+            ("the ledger cannot be read",),
         ),
     ),
 )
@@ -248,20 +252,7 @@ CLUSTERS = Chapter(
             "address 127.0.0.1:9",
             "no Ray cluster answers",
         ),
-        _address(
-            "host",
-            "A host that does not exist",
-            "no.such.host.invalid:6379",
-            "address no.such.host.invalid:6379",
-            "no Ray cluster",
-        ),
-        _address(
-            "port",
-            "A port that does not exist",
-            "127.0.0.1:99999999",
-            "address 127.0.0.1:99999999",
-            "no Ray cluster",
-        ),
+        _address("port", "A port that does not exist", "127.0.0.1:99999999", "--address", "is no address"),
         _address("word", "A word for an address", "head-node", "--address", "'head-node' is no address"),
         _workers(
             "cpus",
