@@ -7,6 +7,8 @@ is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -50,6 +52,17 @@ class RefusedError(StorageError):
     """A store that answers, but not to us: a missing bucket, denied access."""
 
     exit_code = UserError.exit_code
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Give a `UserError` that comes without a place this one."""
+    try:
+        yield
+    except UserError as error:
+        if error.where:
+            raise
+        raise type(error)(error.message, where=where, mend=error.mend) from error
 
 
 def _rebuild(kind: type[UserError], message: str, where: str | None, mend: str | None) -> UserError:

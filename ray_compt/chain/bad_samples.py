@@ -24,9 +24,7 @@ class BadSamples:
         self._path = self._copy.path / NAME
         self._known: set[tuple[str, str]] = set()
         self.count = 0
-        if self._path.exists():
-            for line in self._path.read_text().splitlines():
-                self._note(BadSample(**json.loads(line)))
+        self._recall()
         for bad in found_while_indexing:
             self.add(bad)
         self.store()
@@ -43,6 +41,20 @@ class BadSamples:
     def store(self) -> None:
         """Bring what was added to an object store; on a disk it is there already."""
         self._copy.push()
+
+    def _recall(self) -> None:
+        """Take in what is on disk. A line that a crash cut in half is dropped: its sample is found again."""
+        if not self._path.exists():
+            return
+        lines = self._path.read_text(errors="replace").splitlines(keepends=True)
+        for line in lines:
+            try:
+                self._note(BadSample(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue
+        if lines and not lines[-1].endswith("\n"):
+            with self._path.open("a") as file:
+                file.write("\n")
 
     def _note(self, bad: BadSample) -> None:
         self._known.add((bad.shard, bad.key))

@@ -37,7 +37,7 @@ def write_initial(
         raise UserError(
             "the predecessor's model is missing",
             where=str(predecessor),
-            mend="remove that folder's entry or its run",
+            mend="restore it from a copy, or give another --run-dir to train the chain anew",
         )
     weights = grow(
         load_state(predecessor),

@@ -49,6 +49,10 @@ def open_inputs(chain: Chain, folder: RunFolder, terminal: Terminal) -> Inputs:
     terminal.line(
         f"chain {chain.name}: {stages}, {train.samples} training samples{held_out}; run folder {folder.path}"
     )
+    if val and chain.data.class_field and not val.class_names:
+        terminal.warn(
+            f"no validation sample has a class in {chain.data.class_field!r}: no zero-shot accuracy"
+        )
     if train.bad:
         terminal.warn(f"{plural(train.bad_samples, 'training sample')} cannot be used, first {_named(train)}")
     share = train.bad_samples / (train.samples + train.bad_samples)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from ray_compt.errors import UserError
@@ -88,16 +89,19 @@ class Ledger:
         """
         try:
             stored = json.loads(path.read_text())
+            if not isinstance(stored, dict):
+                raise ValueError("it is no object")
             if stored["schema"] != SCHEMA:
                 raise ValueError(f"schema {stored['schema']} is not {SCHEMA}")
-            stages = [StageEntry(**entry) for entry in stored["stages"]]
-            individual = [StageEntry(**entry) for entry in stored["individual"]]
-            return cls(path, stored["chain"], stages, individual, stored["training_samples"])
+            stages, individual = (_read_entries(stored[key]) for key in ("stages", "individual"))
+            return cls(path, str(stored["chain"]), stages, individual, int(stored["training_samples"]))
         except FileNotFoundError as error:
             raise UserError("no ledger here", where=str(path), mend="give the folder of a run") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise UserError(
-                f"the ledger cannot be read ({error})", where=str(path), mend="give another --run-dir"
+                f"the ledger cannot be read ({_reason(error)})",
+                where=str(path),
+                mend="restore it from a copy, or give another --run-dir; the models beside it are as they were",
             ) from error
 
     def update(self, entry: StageEntry, **changes: Any) -> StageEntry:
@@ -127,3 +131,29 @@ class Ledger:
             "stages": [asdict(entry) for entry in self.stages],
             "individual": [asdict(entry) for entry in self.individual],
         }
+
+
+def _read_entries(stored: list[dict[str, Any]]) -> list[StageEntry]:
+    """Entries from JSON. Raises TypeError or ValueError where one is not what `StageEntry` says."""
+    from pydantic import TypeAdapter
+
+    # The constructor refuses fields that it does not know, the adapter values of another type.
+    entries = [asdict(StageEntry(**entry)) for entry in stored]
+    checked = TypeAdapter(list[StageEntry]).validate_python(entries)
+    for entry in checked:
+        if ".." in Path(entry.folder).parts or Path(entry.folder).is_absolute():
+            raise ValueError(f"the folder {entry.folder} is not inside the run")
+    return checked
+
+
+def _reason(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return getattr(error, "strerror", None) or str(error)

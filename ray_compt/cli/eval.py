@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ray_compt.cli.options import JsonOutput, Verbose
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, placed
 
 if TYPE_CHECKING:
     from ray_compt.config.schema import DataConfig
@@ -91,6 +91,12 @@ def evaluate(
         warn(
             f"{index.bad_samples} samples cannot be used, the first in {index.bad[0].shard}: {index.bad[0].reason}"
         )
+    if class_field and not index.class_names:
+        raise UserError(
+            f"no sample has a class in the JSON field {class_field!r}",
+            where="--class-field",
+            mend="correct the name, or leave the option out for retrieval alone",
+        )
     results = [_evaluate(subject, index, settings, image_size, batch, device) for subject in subjects]
     if as_json:
         print_json({"data": shards, "models": results})
@@ -156,14 +162,19 @@ def choose_device(name: str | None) -> str:
 
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu" or (name.partition(":")[0] == "cuda" and _exists(name)):
+        return name
+    raise UserError(f"there is no device {name!r} here", where="--device", mend="give cpu, cuda or cuda:N")
+
+
+def _exists(name: str) -> bool:
+    import torch
+
     try:
         torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        cause = str(error).splitlines()[0]
-        raise UserError(
-            f"cannot use {name!r}: {cause}", where="--device", mend="give cpu, cuda or cuda:N"
-        ) from error
-    return name
+    except (RuntimeError, AssertionError):
+        return False
+    return True
 
 
 def _one_or_all(shards: Sequence[str]) -> str | list[str]:
@@ -179,21 +190,23 @@ def _evaluate(
     from ray_compt.evaluate import evaluate_model
     from ray_compt.models import open_pretrained
 
-    model, config = open_pretrained(subject.ref, image_size)
+    with placed(subject.ref):
+        model, config = open_pretrained(subject.ref, image_size)
     side = config["vision_cfg"].get("image_size", 224)
     own = get_model_preprocess_cfg(model)
     preprocess = make_preprocess(
         settings.model_copy(update={"image_size": side}), config, seed=0, mean=own["mean"], std=own["std"]
     )
-    metrics = evaluate_model(
-        model.to(device),
-        config,
-        index,
-        preprocess,
-        templates=settings.class_templates,
-        batch=batch,
-        device=device,
-    )
+    with placed(subject.ref):
+        metrics = evaluate_model(
+            model.to(device),
+            config,
+            index,
+            preprocess,
+            templates=settings.class_templates,
+            batch=batch,
+            device=device,
+        )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"name": subject.name, "path": subject.ref, "parameters": parameters, "metrics": metrics}
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ray_compt.cli.options import JsonOutput, Verbose
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, placed
+
+LARGEST_SEED = 2**32 - 1
 
 
 def grow(
@@ -39,7 +41,7 @@ def grow(
         int | None,
         typer.Option(min=1, metavar="PIXELS", help="Picture size of the larger model, if not its own."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of everything drawn.")] = 0,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -53,10 +55,14 @@ def grow(
 
     _refuse_to_overwrite(out)
     target_choice = read_model(target)
-    target_config = model_config(target_choice, image_size)
+    with placed(f"--to {target}"):
+        target_config = model_config(target_choice, image_size)
+        parameters = count_parameters(target_config)
     source_choice = read_model(source) if source else None
-    model, source_config = open_pretrained(checkpoint.removeprefix("local-dir:"), model=source_choice)
-    growth = explain(source_config, target_config, operator)
+    with placed(checkpoint):
+        model, source_config = open_pretrained(checkpoint.removeprefix("local-dir:"), model=source_choice)
+    with placed(f"{checkpoint} --to {target}"):
+        growth = explain(source_config, target_config, operator)
     weights = grow_weights(model.state_dict(), source_config, target_config, operator, seed)
     preprocess = get_model_preprocess_cfg(model)
     save_model(
@@ -70,7 +76,7 @@ def grow(
     result = {
         "out": out,
         "model": model_name(target_choice),
-        "parameters": count_parameters(target_config),
+        "parameters": parameters,
         "parameters_before": count_parameters(source_config),
         "operators": growth.operators,
         "lossless": growth.lossless,
@@ -88,13 +94,14 @@ def read_model(choice: str) -> str | dict[str, Any]:
     Raises:
         UserError: the file is absent or holds no configuration.
     """
-    from ray_compt.config.yaml_io import read_yaml
+    from ray_compt.config.yaml_io import LARGEST_TEXT, read_yaml
 
     path = Path(choice)
     if path.suffix not in (".json", ".yaml", ".yml"):
         return choice
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST_TEXT + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}",
@@ -106,7 +113,7 @@ def read_model(choice: str) -> str | dict[str, Any]:
     config = node.plain() if node is not None and node.mapping else {}
     # open_clip's exports wrap the configuration.
     config = config.get("model_cfg", config)
-    if not config:
+    if not config or not isinstance(config, dict):
         raise UserError(
             "holds no model configuration",
             where=choice,
@@ -119,9 +126,17 @@ def _refuse_to_overwrite(out: str) -> None:
     from ray_compt.models.store import WEIGHTS_FILE
     from ray_compt.storage import open_place
 
-    if (open_place(out) / WEIGHTS_FILE).is_file():
+    place = open_place(out)
+    try:
+        found = "a model" if (place / WEIGHTS_FILE).is_file() else "something else"
+        taken = place.is_file() or bool(place.names())
+    except OSError as error:
         raise UserError(
-            "there is a model here already", where=out, mend="give another --out, or remove it first"
+            f"cannot be written: {error.strerror}", where=out, mend="give another --out"
+        ) from error
+    if taken:
+        raise UserError(
+            f"there is {found} here already", where=out, mend="give another --out, or remove it first"
         )
 
 

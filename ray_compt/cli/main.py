@@ -8,7 +8,7 @@ import typer
 
 from ray_compt import __version__
 from ray_compt.cli.check import check
-from ray_compt.cli.command import Command
+from ray_compt.cli.command import Command, Program
 from ray_compt.cli.eval import evaluate
 from ray_compt.cli.grow import grow
 from ray_compt.cli.plan import plan
@@ -16,6 +16,7 @@ from ray_compt.cli.train import train
 from ray_compt.cli.verify import verify
 
 app = typer.Typer(
+    cls=Program,
     help="Elastic Chain-of-Models Pre-Training: a family of vision-language models for the cost of one.",
     no_args_is_help=True,
     rich_markup_mode=None,

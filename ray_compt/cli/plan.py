@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Shards of this many bytes together are walked in seconds.
 SMALL = 1 << 30
+MOST = 10**12
 
 
 def plan(
@@ -20,7 +21,9 @@ def plan(
     overrides: Overrides = None,
     samples: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Training samples; by default counted in the shards."),
+        typer.Option(
+            min=1, max=MOST, metavar="N", help="Training samples; by default counted in the shards."
+        ),
     ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
@@ -97,6 +100,6 @@ def _read_sizes(folders: set[str]) -> dict[str, int]:
                 f"{folder}/{name}": int(count)
                 for name, count in json.loads(filesystem.cat_file(path)).items()
             }
-        except (OSError, StorageError, ValueError, TypeError, AttributeError):
+        except (OSError, StorageError, ValueError, TypeError, AttributeError, RecursionError):
             continue  # Absent, or a file of that name which holds something else.
     return sizes

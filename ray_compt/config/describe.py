@@ -88,13 +88,15 @@ def _limits(metadata: list[Any]) -> str:
     words = []
     for limit in metadata:
         if hasattr(limit, "gt"):
-            words.append(f"above {limit.gt:g}")
+            words.append(f"above {limit.gt}")
         if hasattr(limit, "ge"):
-            words.append(f"{limit.ge:g} or more")
+            words.append(f"{limit.ge} or more")
         if hasattr(limit, "le"):
-            words.append(f"at most {limit.le:g}")
+            words.append(f"at most {limit.le}")
         if hasattr(limit, "min_length"):
             words.append("not empty")
         if hasattr(limit, "pattern"):
             words.append("made of letters, digits, . _ and -")
+        if hasattr(limit, "max_length"):
+            words.append(f"at most {limit.max_length} long")
     return " and ".join(words)

@@ -16,7 +16,7 @@ from ray_compt.config.problems import problems_of, unite
 from ray_compt.config.resolve import resolve, unfold
 from ray_compt.config.schema import Chain
 from ray_compt.config.tree import Key, Node, dotted
-from ray_compt.config.yaml_io import read_yaml, write_yaml
+from ray_compt.config.yaml_io import LARGEST_TEXT, read_yaml, write_yaml
 from ray_compt.errors import UserError
 
 # A value that the file leaves open, to be given with --set.
@@ -93,8 +93,8 @@ def find_chain(name_or_path: str | Path) -> Path:
     near = difflib.get_close_matches(given.stem, shipped, n=1)
     if near:
         mend += f": did you mean {near[0]}?"
-    what = "a folder, no chain file" if os.path.isdir(given) else "no such chain file"
-    raise UserError(what, where=str(name_or_path), mend=mend)
+    what = "a folder, no chain file" if given.name and os.path.isdir(given) else "no such chain file"
+    raise UserError(what, where=str(name_or_path) or "FILE", mend=mend)
 
 
 def shipped_folder() -> Path:
@@ -110,7 +110,8 @@ def shipped_chains() -> list[str]:
 
 def _read(path: Path) -> Node:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(LARGEST_TEXT + 1)
     except OSError as error:
         raise UserError(
             f"cannot be read: {error.strerror}", where=str(path), mend="check its permissions"

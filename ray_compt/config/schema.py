@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.deepspeed_keys import refused_key
+from ray_compt.config.section import Section, broken_rule, countable
 
 # The `model:` key of a stage: a name, or open_clip's own configuration written in place.
 ModelChoice = str | dict[str, Any]
@@ -21,20 +21,11 @@ GrowthChoice = Literal["auto", "lossless", "clone", "lemon", "embed", "official_
 
 # Names become folders of the run.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-
-def broken_rule(message: str, mend: str, *key: str) -> PydanticCustomError:
-    """The error of a rule that a type cannot express; `key` is the path of the key to blame."""
-    return PydanticCustomError("rule", "{message}", {"message": message, "mend": mend, "key": key})
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys and look-alikes of a type (the text "12" for the number 12,
-    `true` for 1) are errors, and values cannot change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False
-    )
+LONGEST_NAME = 100
+# What a seed of torch's generators may be, with room for what is added to it.
+LARGEST_SEED = 2**32 - 1
+# Some four months. Ray and torch keep time-outs in nanoseconds, where far larger ones wrap around.
+LONGEST_WAIT_S = 10_000_000
 
 
 class AugmentConfig(Section):
@@ -78,6 +69,8 @@ class AugmentConfig(Section):
     def _not_negative(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is not None and min(value) < 0:
             raise broken_rule("a change cannot be negative", "write four numbers, each 0 or more")
+        if value is not None and value[3] > 0.5:
+            raise broken_rule(f"hue cannot change by {value[3]:g}", "write 0 to 0.5 as the fourth number")
         return value
 
 
@@ -95,7 +88,10 @@ class DataConfig(Section):
         None, gt=0, description="Training samples, for `compt plan` where the shards cannot be read."
     )
     captions_per_image: int = Field(
-        1, ge=1, description="Captions drawn for each picture and step; the loss is averaged over them."
+        1,
+        ge=1,
+        le=1000,
+        description="Captions drawn for each picture and step; the loss is averaged over them.",
     )
     caption_field: str = Field("captions", description="JSON field that holds a picture's list of captions.")
     class_field: str | None = Field(
@@ -104,10 +100,13 @@ class DataConfig(Section):
     class_templates: list[str] = Field(
         ["a photo of a {}."], min_length=1, description="Zero-shot prompts; {} becomes the class name."
     )
-    image_size: int = Field(224, gt=0, description="Side of the square input, pixels.")
+    image_size: int = Field(224, gt=0, le=8192, description="Side of the square input, pixels.")
     augment: AugmentConfig = Field(AugmentConfig(), description="Augmentation of the training pictures.")
     lanes: int = Field(
-        8, ge=1, description="Parallel lanes of the sample order; every worker count must divide it."
+        8,
+        ge=1,
+        le=65_536,
+        description="Parallel lanes of the sample order; every worker count must divide it.",
     )
     window_batches: int = Field(
         8, ge=1, description="Global batches whose share of a lane is read and shuffled together."
@@ -116,6 +115,18 @@ class DataConfig(Section):
         0.01, ge=0, le=1, description="Share of unreadable samples above which a stage stops."
     )
     reader_cpus: float = Field(0.25, gt=0, description="Logical CPUs of one reading task.")
+
+    @field_validator("train", "val")
+    @classmethod
+    def _names_shards(cls, value: str | list[str] | None) -> str | list[str] | None:
+        if value is not None and not all([value] if isinstance(value, str) else value or [""]):
+            raise broken_rule("names no shards", "write a path, a pattern or a list of them")
+        return value
+
+    @field_validator("reader_cpus")
+    @classmethod
+    def _countable(cls, value: float) -> float:
+        return countable(value)
 
     @field_validator("class_templates")
     @classmethod
@@ -223,13 +234,20 @@ class WorkersConfig(Section):
     timeout_s: float = Field(
         300,
         gt=0,
+        le=LONGEST_WAIT_S,
         description="Seconds without an answer after which a worker counts as hung and is replaced.",
     )
     wait_s: float = Field(
-        600, gt=0, description="Seconds to wait for room for min workers before the stage stops."
+        600,
+        gt=0,
+        le=LONGEST_WAIT_S,
+        description="Seconds to wait for room for min workers before the stage stops.",
     )
     resize_s: float = Field(
-        30, gt=0, description="Shortest time, in seconds, between two looks for room for more workers."
+        30,
+        gt=0,
+        le=LONGEST_WAIT_S,
+        description="Shortest time, in seconds, between two looks for room for more workers.",
     )
     max_failures: int = Field(
         3,
@@ -237,6 +255,11 @@ class WorkersConfig(Section):
         description="Failures of workers between two checkpoints that a stage survives; drained nodes and "
         "changes of the number of workers are none.",
     )
+
+    @field_validator("gpus", "cpus")
+    @classmethod
+    def _countable(cls, value: float) -> float:
+        return countable(value)
 
     @property
     def most(self) -> int:
@@ -257,7 +280,14 @@ class TeacherConfig(Section):
     )
     gpus: float = Field(0, ge=0, description="GPUs of the teacher actor.")
     cpus: float = Field(1, gt=0, description="Logical CPUs of the teacher actor.")
-    timeout_s: float = Field(300, gt=0, description="Seconds to wait for features before the stage fails.")
+    timeout_s: float = Field(
+        300, gt=0, le=LONGEST_WAIT_S, description="Seconds to wait for features before the stage fails."
+    )
+
+    @field_validator("gpus", "cpus")
+    @classmethod
+    def _countable(cls, value: float) -> float:
+        return countable(value)
 
 
 class DistillConfig(Section):
@@ -305,7 +335,9 @@ class TransferConfig(Section):
 class IndividualConfig(Section):
     """The baseline of `compt train --individual`: each model of the family alone from scratch."""
 
-    epochs: float | None = Field(None, gt=0, description="Epochs of each; null: those of the first stage.")
+    epochs: float | None = Field(
+        None, gt=0, le=10**12, description="Epochs of each; null: those of the first stage."
+    )
     warmup_steps: int | None = Field(None, ge=0, description="Warm-up; null: the first stage's.")
 
 
@@ -313,18 +345,24 @@ class EvaluateConfig(Section):
     """Evaluation after every stage."""
 
     batch: int = Field(256, ge=1, description="Samples embedded at a time.")
-    timeout_s: float = Field(3600, gt=0, description="Seconds after which an evaluation counts as hung.")
+    timeout_s: float = Field(
+        3600, gt=0, le=LONGEST_WAIT_S, description="Seconds after which an evaluation counts as hung."
+    )
 
 
 class StageConfig(Section):
     """One stage, with the chain's train, workers, teacher and transfer sections already merged in."""
 
-    name: str = Field(pattern=NAME_PATTERN, description="Name of the stage's folder; by default the model's.")
+    name: str = Field(
+        pattern=NAME_PATTERN,
+        max_length=LONGEST_NAME,
+        description="Name of the stage's folder; by default the model's.",
+    )
     model: ModelChoice = Field(
         description="A size (ViT-T-16, ViT-S-16, ...), any name that open_clip knows, or open_clip's own "
         "configuration in place (embed_dim, vision_cfg, text_cfg)."
     )
-    epochs: float = Field(gt=0, description="Passes over the training data.")
+    epochs: float = Field(gt=0, le=10**12, description="Passes over the training data.")
     train: TrainConfig
     workers: WorkersConfig
     teacher: TeacherConfig
@@ -334,8 +372,10 @@ class StageConfig(Section):
 class Chain(Section):
     """A whole chain file, resolved: every default filled in, every stage complete."""
 
-    name: str = Field(pattern=NAME_PATTERN, description="Name of the run folder.")
-    seed: int = Field(0, ge=0, description="Source of all randomness: weights, sample order, augmentation.")
+    name: str = Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME, description="Name of the run folder.")
+    seed: int = Field(
+        0, ge=0, le=LARGEST_SEED, description="Source of all randomness: weights, sample order, augmentation."
+    )
     data: DataConfig
     individual: IndividualConfig = IndividualConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
@@ -23,6 +24,10 @@ Place = Callable[[int], str]
 _TAG = "tag:yaml.org,2002:"
 # What YAML reads into a text without being asked (dates, `=`, `<<`) stays a text here.
 _TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
+# A chain file is a page or two. The parser takes minutes over a megabyte and longer over deep nesting.
+LARGEST_TEXT = 200_000
+DEEPEST = 50
+
 _COLLECTIONS = {_TAG + "map", _TAG + "seq"}
 
 
@@ -37,6 +42,12 @@ def read_yaml(text: str, place: Place, *, above: Path = ()) -> Node | None:
     Raises:
         UserError: malformed YAML, tags, aliases, keys that are written twice or are no texts.
     """
+    if len(text) > LARGEST_TEXT:
+        raise UserError(
+            f"longer than {LARGEST_TEXT:,} characters",
+            where=place(1),
+            mend="check that this is the file you mean",
+        )
     yaml = _yaml()
     try:
         root = yaml.compose(text)
@@ -54,8 +65,9 @@ def read_yaml(text: str, place: Place, *, above: Path = ()) -> Node | None:
         raise UserError(
             f"malformed YAML: {reason}", where=place(1), mend="save it as plain UTF-8 text"
         ) from None
-    except RecursionError:
-        raise UserError("nested too deeply", where=place(1), mend="a chain file has a few levels") from None
+    except _TooDeep as error:
+        where = place(error.line)
+        raise UserError("nested too deeply", where=where, mend="a chain file has a few levels") from None
     if root is None:
         return None
     return _Reader(yaml, place).node(root, above, root.start_mark.line)
@@ -90,8 +102,30 @@ _Representer.add_representer(list, _Representer.represent_list)
 _Representer.add_representer(dict, _Representer.represent_dict)
 
 
+class _TooDeep(Exception):
+    def __init__(self, line: int):
+        super().__init__(line)
+        self.line = line
+
+
+class _Composer(Composer):
+    """Stops at `DEEPEST` levels, before the parser's own recursion and its quadratic search for brackets."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise _TooDeep(self.parser.peek_event().start_mark.line + 1)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 def _yaml() -> YAML:
-    return YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
+    return yaml
 
 
 class _Reader:

@@ -44,9 +44,12 @@ def open_filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
         return url_to_fs(url)
     except ImportError:
         return _through_pyarrow(url)
-    except ValueError as error:
+    # Drivers raise what they like, some of it from far below; here and in the look-ups it is all the same.
+    except Exception as error:
         raise UserError(
-            f"cannot open {url!r}: {error}", mend="use a local path or a URL such as s3://"
+            f"cannot be opened: {_first_line(error)}",
+            where=url,
+            mend="use a local path or a URL such as s3://",
         ) from error
 
 
@@ -57,17 +60,21 @@ def locate(url: str) -> Location:
         info = filesystem.info(path)
     except FileNotFoundError:
         return Location(url, exists=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot look up {url!r}: {error}", where="data", mend="check access rights"
-        ) from error
+    except Exception as error:
+        raise _no_access(url, error) from error
+    if info["type"] not in ("file", "directory"):
+        # Reading a pipe would wait for ever, and a device has no end.
+        raise UserError("no regular file", where=url, mend="name a file, or a folder of them")
     return _location(filesystem, url, path, info)
 
 
 def glob_files(url: str) -> list[Location]:
     """Files that a glob matches, sorted by path."""
     filesystem, path = open_filesystem(url)
-    found = filesystem.glob(path, detail=True)
+    try:
+        found = filesystem.glob(path, detail=True)
+    except Exception as error:
+        raise _no_access(url, error) from error
     files = sorted((name, info) for name, info in found.items() if info["type"] == "file")
     return [_location(filesystem, url, name, info) for name, info in files]
 
@@ -91,6 +98,23 @@ def open_file(filesystem: fsspec.AbstractFileSystem, path: str, read_ahead: int)
     file = filesystem.open(path, "rb", block_size=read_ahead)
     # pyarrow's files read no further than they are asked to.
     return io.BufferedReader(file, read_ahead) if isinstance(filesystem, ArrowFSWrapper) else file
+
+
+def _no_access(url: str, error: Exception) -> UserError:
+    return UserError(
+        f"cannot be looked up: {_first_line(error)}",
+        where=_short(url),
+        mend="check the path and the access rights",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return next(iter(text.splitlines()), "") or type(error).__name__
+
+
+def _short(url: str) -> str:
+    return url if len(url) <= 200 else f"{url[:100]} ... ({len(url):,} characters)"
 
 
 def _location(filesystem: fsspec.AbstractFileSystem, url: str, path: str, info: dict[str, Any]) -> Location:

@@ -68,6 +68,7 @@ class Order:
         if self.global_batch > self.samples:
             raise UserError(
                 f"global_batch {self.global_batch} is larger than the data: {self.samples} usable samples",
+                where="train.global_batch",
                 mend="lower train.global_batch or add data",
             )
 

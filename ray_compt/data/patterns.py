@@ -45,10 +45,18 @@ def expand_braces(pattern: str) -> list[str]:
     Raises:
         UserError: more than a million results.
     """
-    expanded = list(itertools.islice(_expand(pattern), MAX_EXPANSION + 1))
+    try:
+        expanded = list(itertools.islice(_expand(pattern), MAX_EXPANSION + 1))
+    except RecursionError:
+        raise UserError(
+            f"too many braces in a pattern of {len(pattern):,} characters",
+            where="data",
+            mend="write a shorter one",
+        ) from None
     if len(expanded) > MAX_EXPANSION:
         raise UserError(
             f"pattern {pattern!r} stands for more than {MAX_EXPANSION:,} shards",
+            where="data",
             mend="check the numbers in braces",
         )
     return expanded

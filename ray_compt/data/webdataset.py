@@ -164,7 +164,7 @@ def _expected_samples(places: Sequence[Location]) -> dict[str, int]:
             filesystem, inner = open_filesystem(f"{folder}/sizes.json")
             sizes = json.loads(filesystem.cat_file(inner))
             expected.update({f"{folder}/{name}": int(count) for name, count in sizes.items()})
-        except (OSError, StorageError, ValueError, TypeError, AttributeError):
+        except (OSError, StorageError, ValueError, TypeError, AttributeError, RecursionError):
             continue
     return expected
 

@@ -71,7 +71,9 @@ def embed_split(
             labels.append(label)
     if not labels:
         raise UserError(
-            "no readable sample to evaluate on", mend="check that data.val holds pictures with captions"
+            f"none of the {index.samples} samples to evaluate on can be decoded",
+            where=index.shards[0].path,
+            mend="give shards with whole pictures (JPEG, PNG, WebP) of at most 67,108,864 pixels",
         )
     texts = embed_texts(model, list(caption_ids), tokenizer, batch=batch, device=device)
     return Embedded(torch.cat(images), texts, torch.tensor(pairs, device=device), labels)

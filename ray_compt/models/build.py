@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -84,4 +85,20 @@ def _construct(config: dict[str, Any]) -> torch.nn.Module:
         kind = CLIP
     else:
         kind = CoCa if "multimodal_cfg" in config else CustomTextCLIP
-    return kind(**arguments, nonscalar_logit_scale=True)
+    try:
+        return kind(**arguments, nonscalar_logit_scale=True)
+    # What a configuration may say is open_clip's, timm's and torch's to know, and each refuses in its own way.
+    except Exception as error:
+        raise UserError(
+            f"open_clip cannot build this model: {_reason(error)}",
+            mend="correct the model's configuration; with -v the traceback shows which key was read last",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an exception; of a bare assertion, what it asserts."""
+    first = next(iter(str(error).splitlines()), "")
+    if first:
+        return f"{type(error).__name__}: {first}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at `{frames[-1].line}`"

@@ -44,7 +44,10 @@ def read_checksums(folder: Path | Place) -> dict[str, str]:
         OSError: there are none.
         ValueError: they cannot be read.
     """
-    found = json.loads((folder / CHECKSUMS_FILE).read_text())
+    try:
+        found = json.loads((folder / CHECKSUMS_FILE).read_text())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
         raise ValueError("it is no list of checksums")
     return found

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_compt.config.schema import ModelChoice
-from ray_compt.errors import StorageError, UserError
+from ray_compt.errors import StorageError, UserError, placed
 from ray_compt.models.build import build_model
 from ray_compt.models.configs import model_config, open_clip_name, with_image_size
 from ray_compt.models.names import OPEN_CLIP_PREFIX, family_letter
 from ray_compt.models.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    check_finite,
     compare_shapes,
     load_config,
     load_preprocess,
@@ -77,7 +79,7 @@ def _open_file(
         raise UserError(
             "a checkpoint file does not say which model it holds",
             where=str(path),
-            mend=f"name the model as well (--model), or give a folder that holds {CONFIG_FILE}",
+            mend=f"give a folder that also holds {CONFIG_FILE}; `compt grow` takes the model as --from",
         )
     return _open_weights(path, model_config(model), image_size, {})
 
@@ -88,11 +90,14 @@ def _open_weights(
     from open_clip.model import resize_pos_embed
 
     state = read_tensors(path) if path.name.endswith(".safetensors") else _read_pickle(path)
-    own = build_model(config, seed=0)
+    with placed(str(path)):
+        own = build_model(config, seed=0)
     compare_shapes(state, own.state_dict(), where=str(path))
+    check_finite(state, where=str(path))
     if image_size is not None and image_size != config["vision_cfg"].get("image_size", 224):
         config = with_image_size(config, image_size, where=str(path))
-        own = build_model(config, seed=0)
+        with placed(str(path)):
+            own = build_model(config, seed=0)
         resize_pos_embed(state, own)
     own.load_state_dict(state)
     return _finish(own, preprocess), config
@@ -104,13 +109,17 @@ def _read_pickle(path: Place) -> dict[str, torch.Tensor]:
 
     mend = "give a state_dict saved by torch.save or, better, a safetensors file"
     try:
-        with path.local() as local:
+        with path.local() as local, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd pickles, which are refused below anyway
             state = load_state_dict(str(local), weights_only=True)
     except StorageError:
         raise
     except Exception as error:
         # torch's restricted unpickler raises whatever the bytes lead it to: any error means the file is no good.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if "weights_only" in str(error):  # where torch goes on to advise running the file's code
+            reason = "it holds more than tensors, and what it holds is not run"
+        else:
+            reason = "it was not written by torch.save, or is damaged"
         raise UserError(f"no checkpoint of tensors: {reason}", where=str(path), mend=mend) from error
     if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise UserError("no checkpoint of tensors: it holds other values too", where=str(path), mend=mend)
@@ -128,6 +137,7 @@ def _open_tag(name: str, tag: str, image_size: int | None) -> tuple[torch.nn.Mod
     if tag not in tags:
         raise UserError(
             f"open_clip has no weights {tag!r} for {registered}",
+            where=f"{name}/{tag}",
             mend=f"its tags: {', '.join(tags)}" if tags else "open_clip has no weights for this model at all",
         )
     config = model_config(f"{OPEN_CLIP_PREFIX}{registered}", image_size)
@@ -145,7 +155,8 @@ def _open_tag(name: str, tag: str, image_size: int | None) -> tuple[torch.nn.Mod
     except (OSError, RuntimeError) as error:
         raise UserError(
             f"cannot get the weights {registered}/{tag}: {str(error).splitlines()[0]}",
-            mend="check the network, or download the weights and give the file with --model",
+            where=f"{name}/{tag}",
+            mend="check the network, or fetch the weights by other means and give their file or folder",
         ) from error
     return model.eval(), config
 
@@ -162,6 +173,7 @@ def _finish(model: torch.nn.Module, preprocess: dict[str, Any]) -> torch.nn.Modu
 
 def _nothing(ref: str) -> UserError:
     return UserError(
-        f"nothing to open under {ref!r}",
-        mend="give a stage's folder, a checkpoint file with --model, or open_clip's NAME/TAG",
+        "nothing to open there",
+        where=ref,
+        mend="give a stage's folder, a checkpoint file, or open_clip's NAME/TAG",
     )

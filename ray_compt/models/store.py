@@ -11,6 +11,7 @@ appear whole or not at all, weights last. Folders may be paths, URLs or places.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ray_compt import __version__
 from ray_compt.errors import UserError
 from ray_compt.models.build import meta_model
+from ray_compt.models.validate import check_stored
 from ray_compt.storage import Place, open_place
 
 if TYPE_CHECKING:
@@ -142,6 +144,11 @@ def compare_shapes(
         and state[name].shape != tensor.shape
         and not (name in SCALARS and state[name].numel() == tensor.numel() == 1)
     ]
+    retyped = [
+        f"{name} of {str(state[name].dtype).removeprefix('torch.')}"
+        for name, tensor in expected.items()
+        if name in state and state[name].is_floating_point() != tensor.is_floating_point()
+    ]
     faults = [
         f"{len(names)} {kind}: {', '.join(names[:NAMED_IN_ERRORS])}"
         + ", ..." * (len(names) > NAMED_IN_ERRORS)
@@ -149,6 +156,7 @@ def compare_shapes(
             ("missing", missing),
             ("unexpected", unexpected),
             ("of another shape", misshaped),
+            ("of another kind of number", retyped),
         )
         if names
     ]
@@ -158,6 +166,17 @@ def compare_shapes(
             where=where,
             mend="give the checkpoint that belongs to the model, or the model that belongs to the checkpoint",
         )
+
+
+def check_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Refuse weights that hold NaN or infinity, from which nothing can be computed or grown."""
+    for name, tensor in state.items():
+        if not bool(tensor.isfinite().all()):
+            raise UserError(
+                f"the weights {name} hold NaN or infinity",
+                where=where,
+                mend="its training has diverged: train it again with a lower lr, a longer warm-up or grad_clip",
+            )
 
 
 def read_tensors(path: str | Path | Place) -> dict[str, torch.Tensor]:
@@ -202,7 +221,7 @@ def _load_document(folder: str | Path | Place) -> dict[str, Any]:
     path = open_place(folder) / CONFIG_FILE
     try:
         document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     model = document.get("model_cfg") if isinstance(document, dict) else None
     if not isinstance(model, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= model.keys():
@@ -211,7 +230,24 @@ def _load_document(folder: str | Path | Place) -> dict[str, Any]:
             where=str(path),
             mend="give a stage's folder, written by `compt train`",
         )
+    check_stored(model, where=str(path))
+    _check_preprocess(document.get("preprocess_cfg", {}), where=str(path))
     return document
+
+
+def _check_preprocess(preprocess: Any, where: str) -> None:
+    """Check the two keys that are read as numbers; open_clip leaves out the ones that it does not know."""
+    if not isinstance(preprocess, dict):
+        raise UserError("preprocess_cfg is no object", where=where, mend="give it mean and std, or remove it")
+    for key, smallest in (("mean", -math.inf), ("std", 0.0)):
+        values = preprocess.get(key, [1.0] * 3)
+        numbers = isinstance(values, list) and all(isinstance(value, (int, float)) for value in values)
+        if not numbers or len(values) != 3 or not all(smallest < value < math.inf for value in values):
+            raise UserError(
+                f"preprocess_cfg.{key} {values!r} is no normalisation",
+                where=where,
+                mend=f"write three finite numbers{', above 0' if key == 'std' else ''}, for R, G and B",
+            )
 
 
 def _unreadable(path: Place, error: Exception) -> UserError:
@@ -221,8 +257,9 @@ def _unreadable(path: Place, error: Exception) -> UserError:
             where=str(path),
             mend=f"give a stage's folder, which holds {WEIGHTS_FILE} and {CONFIG_FILE}",
         )
+    reason = "nested too deeply" if isinstance(error, RecursionError) else error
     return UserError(
-        f"damaged or unreadable: {error}",
+        f"damaged or unreadable: {reason}",
         where=str(path),
         mend="train the stage again, or restore the file from a copy",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def make_tokenizer(config: dict[str, Any]) -> Callable[[list[str]], torch.Tensor
 
 def check_tokenizer(config: dict[str, Any], where: str | None = None) -> None:
     """Raise the UserError that `make_tokenizer` would, without loading the vocabulary."""
+    from open_clip import SimpleTokenizer
+
     text = config["text_cfg"]
     hub = text.get("hf_tokenizer_name") or text.get("hf_model_name")
     if hub:
@@ -40,6 +43,15 @@ def check_tokenizer(config: dict[str, Any], where: str | None = None) -> None:
             f"the tokenizer {hub!r} comes from the Hugging Face hub, which a run does not depend on",
             where=where,
             mend="choose a model with open_clip's own tokenizer, or leave hf_tokenizer_name out",
+        )
+    kwargs = text.get("tokenizer_kwargs") or {}
+    known = inspect.signature(SimpleTokenizer).parameters
+    unknown = sorted(set(kwargs) - set(known) | {"context_length"} & set(kwargs))
+    if unknown:
+        raise UserError(
+            f"the tokenizer has no setting {unknown[0]!r}",
+            where=where,
+            mend="remove it from tokenizer_kwargs",
         )
     vocabulary = text.get("vocab_size", VOCAB_SIZE)
     if vocabulary < VOCAB_SIZE:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any, get_type_hints
 
 from ray_compt.errors import UserError
@@ -34,11 +35,42 @@ POSITIVE_KEYS = {
     "context_length",
     "vocab_size",
 }
+# Far above any model that trains; a number beyond is a slip, and a billion layers would be built for days.
+LARGEST = {
+    "embed_dim": 1 << 16,
+    "layers": 1000,
+    "width": 1 << 16,
+    "head_width": 1 << 16,
+    "heads": 1 << 16,
+    "mlp_ratio": 1000,
+    "image_size": 8192,
+    "context_length": 1 << 16,
+    "vocab_size": 10_000_000,
+}
 RESNET_STRIDE = 32
 
 
 def check_inline(config: dict[str, Any], where: str) -> None:
     """Check an inline configuration, all but its picture size (see `check_image_size`).
+
+    Raises:
+        UserError: as `check_config`.
+    """
+    check_config(config, TOP_KEYS, where)
+
+
+def check_stored(config: dict[str, Any], where: str) -> None:
+    """Check the configuration beside stored weights, which may come from strangers.
+
+    Raises:
+        UserError: as `check_config`.
+    """
+    check_config(config, TOP_KEYS | {"multimodal_cfg": dict}, where)
+    check_image_size(config["vision_cfg"], where)
+
+
+def check_config(config: dict[str, Any], top_keys: dict[str, Any], where: str) -> None:
+    """Check everything about a configuration that needs no module.
 
     Raises:
         UserError: a missing or unknown key (with the nearest right one), a value of the wrong type or out of
@@ -49,7 +81,7 @@ def check_inline(config: dict[str, Any], where: str) -> None:
     for key in REQUIRED_KEYS:
         if key not in config:
             raise UserError(f"{key} is missing", where=where, mend="give embed_dim, vision_cfg and text_cfg")
-    _check_keys(config, TOP_KEYS, where)
+    _check_keys(config, top_keys, where)
     vision, text = config["vision_cfg"], config["text_cfg"]
     _check_keys(vision, get_type_hints(CLIPVisionCfg), f"{where}, vision_cfg")
     _check_keys(text, get_type_hints(CLIPTextCfg), f"{where}, text_cfg")
@@ -73,6 +105,12 @@ def check_image_size(vision: dict[str, Any], where: str | None) -> None:
         UserError: it cannot.
     """
     height, width = as_pair(vision.get("image_size", 224))
+    if max(height, width) > LARGEST["image_size"]:
+        raise UserError(
+            f"image_size {max(height, width)} is above {LARGEST['image_size']}",
+            where=where,
+            mend=f"give an image_size of at most {LARGEST['image_size']}",
+        )
     if vision.get("timm_model_name"):
         _check_timm_size(vision["timm_model_name"], height, width, where)
         return
@@ -106,16 +144,29 @@ def _check_keys(section: dict[str, Any], types: dict[str, Any], where: str) -> N
         try:
             # JSON's strict mode takes lists for tuples and integers for floats, but no text for numbers.
             TypeAdapter(types[key]).validate_json(json.dumps(value), strict=True)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TypeError("it is not finite")
         except (ValidationError, TypeError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise UserError(
-                f"{key} cannot be {value!r}: {reason[:1].lower()}{reason[1:]}",
+                f"{key} cannot be {_shortened(value)}: {reason[:1].lower()}{reason[1:]}",
                 where=where,
                 mend="correct the value, or leave the key out for open_clip's default",
             ) from None
         numbers = value if isinstance(value, (list, tuple)) else [value]
         if key in POSITIVE_KEYS and any(number <= 0 for number in numbers):
             raise UserError(f"{key} {value} is not positive", where=where, mend=f"give a {key} above 0")
+        if any(number > LARGEST.get(key, number) for number in numbers if key in LARGEST):
+            raise UserError(
+                f"{key} {_shortened(value)} is above {LARGEST[key]}",
+                where=where,
+                mend=f"write {LARGEST[key]} or less",
+            )
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:36]} ..."
 
 
 def _check_heads(vision: dict[str, Any], where: str) -> None:

@@ -14,6 +14,7 @@ def batches_per_epoch(samples: int, global_batch: int) -> int:
     if samples < global_batch:
         raise UserError(
             f"{samples} training samples do not fill one global batch of {global_batch}",
+            where="train.global_batch",
             mend=f"set train.global_batch to {samples} or less, or give more shards",
         )
     return samples // global_batch

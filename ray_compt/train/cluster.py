@@ -17,6 +17,7 @@ from ray_compt.errors import UserError
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
 WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
+LAST_PORT = 65_535
 
 QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
@@ -134,12 +135,14 @@ def _kept_sigterm() -> Iterator[None]:
 
 def _check_address(address: str) -> None:
     """Knock at HOST:PORT, because Ray itself tries for a minute before it gives up."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
+    if address == "auto":
         return
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
+        raise UserError(f"{address!r} is no address", where="--address", mend="give HOST:PORT, or auto")
     try:
         socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=CONNECT_S).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _no_cluster(address, error) from error
 
 

@@ -81,7 +81,7 @@ def test_wrong_type_or_range(tmp_path: Path, lines: str, key: str, found: str, m
         case(
             bend("    epochs: 2", "    epochs: true"),
             14,
-            "stages.1.epochs: expected a number, above 0, found true",
+            "stages.1.epochs: expected a number, above 0 and at most 1000000000000, found true",
             "write epochs: a number, above 0",
             id="stage",
         ),
@@ -123,14 +123,14 @@ def test_wrong_type_or_range(tmp_path: Path, lines: str, key: str, found: str, m
         case(
             bend("name: small", "name: a/b"),
             1,
-            "name: expected text, made of letters, digits, . _ and -, found the text 'a/b'",
+            "name: expected text, at most 100 long and made of letters, digits, . _ and -, found the text 'a/b'",
             "write name",
             id="name",
         ),
         case(
             with_first_stage("    name: ../x"),
             12,
-            "stages.0.name: expected text, made of letters",
+            "stages.0.name: expected text, at most 100 long and made of letters",
             "write name",
             id="stage name",
         ),

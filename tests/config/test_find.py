@@ -70,6 +70,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "c.yaml").write_text(GOOD)
-    monkeypatch.setattr(load.Path, "read_text", refuse)
+    monkeypatch.setattr(load.Path, "open", refuse)
     with pytest.raises(UserError, match="cannot be read: Permission denied"):
         load_chain(tmp_path / "c.yaml")

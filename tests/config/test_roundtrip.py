@@ -17,7 +17,7 @@ shares = st.floats(0.01, 1)
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20).filter(
     lambda text: text != "???"
 )
-paths = texts | st.lists(texts, max_size=3)
+paths = texts.filter(bool) | st.lists(texts.filter(bool), min_size=1, max_size=3)
 inline_models = st.fixed_dictionaries(
     {
         "embed_dim": st.integers(1, 4096),
@@ -33,7 +33,10 @@ data = st.fixed_dictionaries(
         "class_templates": st.lists(texts.map(lambda text: text + "{}"), min_size=1, max_size=3),
         "augment": st.fixed_dictionaries(
             {},
-            optional={"ratio": st.tuples(shares, st.floats(1, 9)), "color_jitter": st.tuples(*[shares] * 4)},
+            optional={
+                "ratio": st.tuples(shares, st.floats(1, 9)),
+                "color_jitter": st.tuples(shares, shares, shares, st.floats(0, 0.5)),
+            },
         ),
     },
 )
@@ -75,7 +78,7 @@ chains = st.fixed_dictionaries(
         "data": data,
         "stages": st.lists(stages, min_size=1, max_size=4, unique_by=lambda stage: stage["name"]),
     },
-    optional={"seed": st.integers(0, 2**63)},
+    optional={"seed": st.integers(0, 2**32 - 1)},
 ).map(Chain.model_validate)
 
 

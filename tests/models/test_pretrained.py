@@ -64,7 +64,7 @@ def test_a_checkpoint_file_with_its_model(stage, tmp_path, small, kind):
 def test_a_checkpoint_file_without_its_model(stage):
     with pytest.raises(UserError, match="does not say which model") as caught:
         open_pretrained(stage[0] / "model.safetensors")
-    assert "--model" in caught.value.mend
+    assert "--from" in caught.value.mend
 
 
 def test_a_checkpoint_of_another_model(stage, small):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +114,27 @@ def test_tidying_keeps_the_newest_and_the_one_before_it(tmp_path: Path) -> None:
 def test_progress_has_only_plain_values() -> None:
     """It is stored as JSON; a field of another kind would not come back as itself."""
     assert all(isinstance(value, (int, float)) for value in dataclasses.astuple(Progress()))
+
+
+class _Attack:
+    """A pickle of it makes a folder when it is loaded carelessly."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "moments.safetensors"])
+def test_a_pickle_in_a_checkpoint_is_not_loaded(tmp_path: Path, name: str) -> None:
+    checkpoint = tmp_path / "checkpoint_1"
+    checkpoint.mkdir()
+    write_checkpoint(checkpoint, STATE, Progress(step=7), "stage")
+    torch.save(_Attack(tmp_path / "harm"), checkpoint / name)
+    found: list[DamagedCheckpoint] = []
+    assert find_newest(tmp_path, "stage", found.append) is None
+    assert len(found) == 1
+    with pytest.raises(UserError):
+        read_checkpoint(checkpoint, "stage")
+    assert not (tmp_path / "harm").exists()

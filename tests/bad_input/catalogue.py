@@ -1,0 +1,24 @@
+"""Every bad input that we know of. A new one: a row in the file of its kind, then `document.py`."""
+
+from __future__ import annotations
+
+from tests.bad_input import chain_keys, chain_text, command_line, models, runs, shards, trained
+from tests.bad_input.row import Chapter, Row
+
+CHAPTERS: tuple[Chapter, ...] = (
+    chain_text.CHAPTER,
+    chain_keys.CHAPTER,
+    models.CHAPTER,
+    command_line.OVERRIDES,
+    command_line.USAGE,
+    shards.FINDING,
+    shards.ARCHIVES,
+    shards.SAMPLES,
+    runs.DATA,
+    trained.STORED,
+    trained.FILES,
+    trained.GROWTH,
+    runs.RUNS,
+    runs.CLUSTERS,
+)
+ROWS: tuple[Row, ...] = tuple(row for chapter in CHAPTERS for row in chapter.rows)

@@ -1,0 +1,137 @@
+"""Command lines: overrides, and what Typer refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bad_input.place import Place
+from tests.bad_input.row import Chapter, Row
+
+DIGITS = "builtin:digits/val"
+
+
+def _set(name: str, title: str, override: str, *says: str, **more: object) -> Row:
+    return Row(
+        f"set-{name}", title, lambda at: at.train("--set", override), f"--set {override}", says, **more
+    )
+
+
+def _words(name: str, title: str, words: str, place: str, *says: str) -> Row:
+    """A command line in words; CHAIN and MODEL stand for a good one, OUT for a folder that is not there."""
+
+    def make(at: Place) -> list[str | Path]:
+        files = {"CHAIN": at.chain, "MODEL": at.model, "OUT": lambda: at.folder / "out"}
+        return [files[word]() if word in files else word for word in words.split()]
+
+    return Row(f"line-{name}", title, make, place, says)
+
+
+OVERRIDES = Chapter(
+    "Overrides",
+    "`--set KEY=VALUE` is checked like the chain file, and named as the place.",
+    (
+        _set("plain", "No equals sign", "seed", "no KEY=VALUE"),
+        _set("dots", "A key with a hole", "train..lr=3", "no KEY=VALUE"),
+        _set("unknown", "An unknown key", "train.lrr=3", "did you mean lr?"),
+        _set("stage", "A stage that is not there", "stages.9.epochs=3", "there is no stage 9"),
+        _set("stage-name", "A stage's name, misspelt", "stages.larg.epochs=3", "did you mean large?"),
+        _set("yaml", "A value that is no YAML", "train.betas=[1, 2", "malformed YAML"),
+        _set("tag", "A value with a tag", "name=!!python/name:os.system", "the YAML tag"),
+        _set("through", "A path through a number", "train.lr.x=3", "train.lr: expected a number"),
+        _set("type", "A word for a number", "train.lr=fast", "found the text 'fast'"),
+        _set("null", "Nothing for a required key", "name=null", "found nothing"),
+        _set("huge", "A number of 400 digits", "train.lr=" + "9" * 400, "train.lr: expected a number"),
+    ),
+)
+
+USAGE = Chapter(
+    "Command lines",
+    "`compt COMMAND --help` shows what a command takes.",
+    (
+        _words("command", "An unknown command", "trian digits", "compt", "'train'"),
+        _words("option", "An unknown option", "train CHAIN --runs x", "compt train", "--runs", "--run-dir"),
+        _words("missing", "No chain file", "train", "compt train", "FILE"),
+        _words("extra", "An argument too many", "check CHAIN more", "compt check", "more"),
+        _words("value", "An option without its value", "train CHAIN --run-dir", "compt", "--run-dir"),
+        _words("number", "A word for a number", "plan CHAIN --samples many", "compt plan", "--samples"),
+        _words("zero", "A number out of range", "plan CHAIN --samples 0", "compt plan", "--samples"),
+        _words(
+            "few", "Fewer samples than a batch", "plan CHAIN --samples 3", "train.global_batch", "do not fill"
+        ),
+        _words(
+            "device",
+            "A device that is not here",
+            f"eval MODEL --data {DIGITS} --device tpu",
+            "--device",
+            "'tpu'",
+        ),
+        _words(
+            "meta",
+            "A device that computes nothing",
+            f"eval MODEL --data {DIGITS} --device meta",
+            "--device",
+            "'meta'",
+        ),
+        _words("no-data", "A model without data to evaluate on", "eval MODEL", "--data", "no shards"),
+        _words(
+            "builtin", "Unknown built-in data", "eval MODEL --data builtin:letters", "data", "builtin:letters"
+        ),
+        _words(
+            "template",
+            "A prompt without a place for the class",
+            f"eval MODEL --data {DIGITS} --template photo",
+            "data.class_templates",
+            "'photo'",
+        ),
+        _words(
+            "picture",
+            "A picture size that patches do not divide",
+            f"eval MODEL --data {DIGITS} --image-size 7",
+            "model/model.safetensors",
+            "multiple of patch_size",
+        ),
+        _words(
+            "picture-huge",
+            "A picture size of millions",
+            f"eval MODEL --data {DIGITS} --image-size 4000000",
+            "model/model.safetensors",
+            "above 8192",
+        ),
+        _words(
+            "nothing",
+            "A model that is not there",
+            f"eval nowhere --data {DIGITS}",
+            "nowhere",
+            "unknown model",
+        ),
+        _words(
+            "tag",
+            "Weights that open_clip does not have",
+            f"eval RN50x64/nosuch --data {DIGITS}",
+            "RN50x64/nosuch",
+            "no weights 'nosuch'",
+        ),
+        _words("no-target", "Growing to nothing", "grow MODEL --out OUT", "compt grow", "--to"),
+        _words(
+            "target",
+            "Growing to an unknown model",
+            "grow MODEL --to ViT-Z --out OUT",
+            "--to ViT-Z",
+            "unknown model",
+        ),
+        _words(
+            "operator",
+            "An unknown operator",
+            "grow MODEL --to S --out OUT --operator clown",
+            "model --to S",
+            "'clone'",
+        ),
+        _words(
+            "seed",
+            "A seed of 30 digits",
+            f"grow MODEL --to S --out OUT --seed {'9' * 30}",
+            "compt grow",
+            "--seed",
+        ),
+    ),
+)

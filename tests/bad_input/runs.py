@@ -1,0 +1,285 @@
+"""Run folders, their ledgers, checkpoints and predecessors; clusters and their sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ray_compt.train.checkpoint import Progress, write_checkpoint
+from ray_compt.train.state import MOMENTS, EngineState
+from tests.bad_input.place import CLUSTER, Place
+from tests.bad_input.row import Chapter, Row
+from tests.shards import make_shards
+
+LEDGER, CHAIN = "run/ledger.json", "run/chain.yaml"
+Spoil = Callable[[Place], object]
+
+
+def _run(
+    name: str, title: str, spoil: Spoil, place: str, *says: str, options: tuple[str, ...] = (), **more: Any
+) -> Row:
+    """`compt train` in a run whose first stage is done, after something happened to it."""
+
+    def make(at: Place) -> list[str | Path]:
+        spoil(at)
+        return at.train(*options)
+
+    return Row(f"run-{name}", title, make, place, says, **more)
+
+
+def _ledger(name: str, title: str, content: str | bytes, *says: str) -> Row:
+    return _run(name, title, lambda at: at.write(LEDGER, content), LEDGER, "the ledger cannot be read", *says)
+
+
+def _entry(name: str, title: str, says: str, **changes: Any) -> Row:
+    def spoil(at: Place) -> None:
+        stored = json.loads((at.folder / LEDGER).read_text())
+        stored["stages"][0] |= changes
+        at.write(LEDGER, json.dumps(stored))
+
+    return _run(name, title, spoil, LEDGER, says)
+
+
+def _ledger_folder(at: Place) -> None:
+    (at.folder / LEDGER).unlink()
+    (at.folder / LEDGER).mkdir()
+
+
+def _foreign_checkpoint(at: Place) -> None:
+    """A whole checkpoint, but of another model."""
+    folder = at.folder / "run/02-large/checkpoints/checkpoint_1"
+    folder.mkdir(parents=True)
+    moments = {key: {"weight": torch.zeros(2)} for key in MOMENTS}
+    state = EngineState({"weight": torch.zeros(2)}, moments, updates=9, scaler={})
+    write_checkpoint(folder, state, Progress(step=9), "the digest of another stage")
+
+
+def _future_checkpoint(at: Place) -> None:
+    header = {"format": 99, "stage": "", "updates": 0, "scaler": {}, "files": {}, "progress": {}}
+    at.write("run/02-large/checkpoints/checkpoint_1/state.json", json.dumps(header))
+
+
+def _on_cluster(name: str, title: str, spoil: Spoil, place: str, *says: str) -> Row:
+    return _run(name, title, spoil, place, *says, options=("--address", CLUSTER), ray=True)
+
+
+RUNS = Chapter(
+    "Run folders",
+    "The finished stage of the run keeps every file, byte for byte, whatever is wrong around it.",
+    (
+        Row(
+            "run-below-file",
+            "A run folder below a file",
+            lambda at: ["train", at.chain(), "--run-dir", at.write("file", "x") / "run"],
+            "file/run",
+            ("cannot be written",),
+        ),
+        Row(
+            "run-long",
+            "A run folder whose name is too long",
+            lambda at: ["train", at.chain(), "--run-dir", at.folder / ("x" * 300)],
+            "x" * 300,
+            ("File name too long",),
+        ),
+        Row(
+            "run-smoke",
+            "A rehearsal below a file",
+            lambda at: ["train", at.chain(), "--smoke", "--run-dir", at.write("file", "x") / "run"],
+            "file/run-smoke",
+            ("cannot be written",),
+        ),
+        _run(
+            "seed",
+            "Another seed than the finished stage's",
+            lambda at: None,
+            CHAIN,
+            "seed: 0 -> 5",
+            options=("--set", "seed=5"),
+        ),
+        _run(
+            "epochs",
+            "Other epochs for the finished stage",
+            lambda at: None,
+            CHAIN,
+            "1.0 -> 5.0",
+            options=("--set", "stages.0.epochs=5"),
+        ),
+        _ledger("ledger-cut", "A ledger that was cut off", '{"schema": 1, "stag'),
+        _ledger("ledger-empty", "A ledger of no bytes", ""),
+        _ledger("ledger-binary", "A ledger of binary junk", b"\xff\xfe\x00"),
+        _ledger("ledger-list", "A ledger that is a list", "[]", "no object"),
+        _ledger("ledger-deep", "A ledger nested 100,000 deep", "[" * 100_000),
+        _ledger("ledger-schema", "A ledger of another version", '{"schema": 99}', "schema 99 is not 1"),
+        _run("ledger-folder", "A folder in place of the ledger", _ledger_folder, LEDGER, "cannot be read"),
+        _entry("ledger-field", "A stage with an unknown field", "'mood'", mood="good"),
+        _entry("ledger-state", "A stage in an unknown state", "0.state", state="asleep"),
+        _entry("ledger-type", "A stage whose seconds are a text", "0.seconds", seconds="many"),
+        _entry(
+            "ledger-outside", "A stage outside the run folder", "../../etc is not inside", folder="../../etc"
+        ),
+        _run(
+            "chain-cut",
+            "The run's chain file, damaged",
+            lambda at: at.write(CHAIN, "name: x\ndata: ["),
+            f"{CHAIN}:2",
+            "malformed YAML",
+        ),
+        _run(
+            "chain-gone",
+            "The run's chain file, removed",
+            lambda at: os.remove(at.folder / CHAIN),
+            CHAIN,
+            "no such chain file",
+        ),
+        _on_cluster(
+            "model-gone",
+            "The predecessor's stage, removed",
+            lambda at: shutil.rmtree(at.kept),
+            "run/01-small",
+            "predecessor's model is missing",
+        ),
+        _on_cluster(
+            "model-cut",
+            "The predecessor's weights, cut off",
+            lambda at: os.truncate(at.kept / "model.safetensors", 999),
+            "run/01-small/model.safetensors",
+            "damaged",
+        ),
+        _on_cluster(
+            "checkpoint-foreign",
+            "A checkpoint of another model",
+            _foreign_checkpoint,
+            "run/02-large/checkpoints/checkpoint_1",
+            "another model",
+        ),
+        _on_cluster(
+            "checkpoint-future",
+            "A checkpoint of another version",
+            _future_checkpoint,
+            "run/02-large/checkpoints/checkpoint_1",
+            "format 99 is not 1",
+        ),
+        Row(
+            "verify-nothing",
+            "Verifying a folder that is no run",
+            lambda at: ["verify", at.model()],
+            "model/ledger.json",
+            ("no ledger here",),
+        ),
+        Row(
+            "verify-damaged",
+            "Verifying a run whose ledger is damaged",
+            lambda at: ["verify", at.write(LEDGER, "{").parent],
+            LEDGER,
+            ("the ledger cannot be read",),
+        ),
+    ),
+)
+
+
+def _data(
+    name: str, title: str, shards: Callable[[Place], str | Path], place: str, *says: str, **data: Any
+) -> Row:
+    return Row(f"data-{name}", title, lambda at: at.train_on(shards(at), **data), place, says, ray=True)
+
+
+DATA = Chapter(
+    "Training data",
+    "What `compt train` says once Ray runs; all of [Finding shards](#finding-shards) and what follows it holds too.",
+    (
+        _data("none", "No shards", lambda at: at.folder / "*.tar", "data", "no shard matches"),
+        _data(
+            "captions",
+            "No captions",
+            lambda at: make_shards(at.folder / "s", 1, captions=0)[0],
+            "s/00000.tar",
+            "has a caption",
+        ),
+        _data(
+            "empty",
+            "An empty archive",
+            lambda at: at.write("a.tar", bytes(10_240)),
+            "a.tar",
+            "empty shard",
+        ),
+        _data(
+            "few",
+            "Less data than one batch",
+            lambda at: make_shards(at.folder / "s", 1, per_shard=8)[0],
+            "train.global_batch",
+            "8 training samples",
+        ),
+        _data(
+            "bad",
+            "More bad samples than allowed",
+            lambda at: make_shards(
+                at.folder / "s", 1, per_shard=100, broken={f"{i:09d}": "empty" for i in range(9)}
+            )[0],
+            "data.train",
+            "9 of 100 training samples",
+        ),
+    ),
+)
+
+
+def _workers(name: str, title: str, workers: dict[str, Any], place: str, *says: str, **more: Any) -> Row:
+    def make(at: Place) -> list[str | Path]:
+        changes = {"data": {"lanes": 64}, "workers": workers}
+        at.finish_a_stage(**changes)
+        return at.train(*(("--address", CLUSTER) if more.get("ray") else ()), **changes)
+
+    return Row(f"cluster-{name}", title, make, place, says, **more)
+
+
+def _address(name: str, title: str, address: str, place: str, *says: str) -> Row:
+    return Row(f"cluster-{name}", title, lambda at: at.train("--address", address), place, says)
+
+
+CLUSTERS = Chapter(
+    "Clusters",
+    "Nothing waits for a node that cannot come: what a chain needs is compared with what there is, first.",
+    (
+        _address(
+            "refused",
+            "No cluster at the address",
+            "127.0.0.1:9",
+            "address 127.0.0.1:9",
+            "no Ray cluster answers",
+        ),
+        _address("port", "A port that does not exist", "127.0.0.1:99999999", "--address", "is no address"),
+        _address("word", "A word for an address", "head-node", "--address", "'head-node' is no address"),
+        _workers(
+            "cpus",
+            "More workers than CPUs on this machine",
+            {"min": 64},
+            "workers.min",
+            "this machine has",
+            varies={
+                r"this machine has \d+": "this machine has N",
+                r"workers\.min to \d+": "workers.min to N",
+            },
+        ),
+        _workers(
+            "small",
+            "More workers than the cluster can hold",
+            {"min": 64},
+            "Ray cluster",
+            "need 96 CPUs",
+            ray=True,
+        ),
+        _workers(
+            "gpus",
+            "GPUs that the cluster does not have",
+            {"gpus": 1},
+            "Ray cluster",
+            "1 GPUs (it has 0)",
+            ray=True,
+        ),
+    ),
+)
