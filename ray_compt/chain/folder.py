@@ -84,7 +84,7 @@ def open_run(run_dir: str, chain: Chain) -> Iterator[tuple[RunFolder, Ledger]]:
 
 
 def _open_ledger(folder: RunFolder, chain: Chain) -> Ledger:
-    if folder.ledger_file.is_file():
+    if folder.ledger_file.is_file() or folder.ledger_file.is_folder():
         ledger = Ledger.open(folder.ledger_file)
         _refuse_changes(folder, ledger, chain)
         ledger.stages = _entries(chain, ledger.stages)

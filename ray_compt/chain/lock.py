@@ -45,9 +45,11 @@ def only_driver(folder: Place) -> Iterator[None]:
         file.truncate()
         json.dump(me, file)
         file.flush()
-        yield
-        file.seek(0)
-        file.truncate()
+        try:
+            yield
+        finally:
+            file.seek(0)
+            file.truncate()
 
 
 def _parsed(holder: str) -> Any:

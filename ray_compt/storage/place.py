@@ -11,7 +11,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -161,8 +161,10 @@ class LocalPlace(Place):
     def remove(self) -> None:
         if self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
-        else:
-            self.path.unlink(missing_ok=True)
+            return
+        # What lies below a file is absent too.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self.path.unlink()
 
     def local(self) -> AbstractContextManager[Path]:
         return nullcontext(self.path)

@@ -101,7 +101,7 @@ class Place:
         loaded = load_chain(self.write("finished.yaml", write_yaml(chain(**changes))))
         with open_run(str(self.run), loaded) as (folder, ledger):
             entry = ledger.update(ledger.stages[0], state="done", steps=22, samples=22 * 64)
-        shutil.copytree(_trained(16), folder.stage(entry), dirs_exist_ok=True)
+        shutil.copytree(_trained(16), str(folder.stage(entry)), dirs_exist_ok=True)
         (self.kept / "metrics.jsonl").write_text('{"step": 22, "loss": 4.1}\n')
 
     def model(self, name: str = "model", width: int = 16) -> Path:

@@ -7,17 +7,18 @@ from pathlib import Path
 
 from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.data import BadSample
+from ray_compt.storage import open_place
 
 BAD = [BadSample(f"{number:03d}", "a.tar", "no picture") for number in range(3)]
 
 
 def test_a_line_that_was_cut_is_dropped_and_written_anew(tmp_path: Path) -> None:
-    BadSamples(tmp_path, BAD[:2])
+    BadSamples(open_place(tmp_path), BAD[:2])
     file = tmp_path / "bad_samples.jsonl"
     file.write_text(file.read_text()[:-20])
-    again = BadSamples(tmp_path, [])
+    again = BadSamples(open_place(tmp_path), [])
     assert again.count == 1
     assert not again.add(BAD[0])
     assert again.add(BAD[1]) and again.add(BAD[2])
-    assert BadSamples(tmp_path, []).count == 3
+    assert BadSamples(open_place(tmp_path), []).count == 3
     assert json.loads(file.read_text().splitlines()[-1])["key"] == "002"

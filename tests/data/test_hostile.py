@@ -18,6 +18,7 @@ from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.config.schema import DataConfig
 from ray_compt.data import open_index
 from ray_compt.data.shard_table import index_shard
+from ray_compt.storage import open_place
 from tests.shards import add_member, picture
 
 OUTSIDE = "harm"
@@ -53,7 +54,7 @@ def test_names_of_an_archive_are_only_names(hostile: Path, tmp_path: Path) -> No
         f"a/../../{OUTSIDE}2",
     ]
     (tmp_path / "run" / "01-x").mkdir()
-    BadSamples(tmp_path / "run" / "01-x", index.bad)
+    BadSamples(open_place(tmp_path / "run" / "01-x"), index.bad)
     written = _files(tmp_path) - before
     assert {os.path.dirname(file) for file in written} == {"run/index", "run/01-x"}
     assert not [*tmp_path.rglob(f"{OUTSIDE}*"), *tmp_path.parent.glob(f"{OUTSIDE}*")]

@@ -48,5 +48,5 @@ def test_several_captions_a_picture(eye, colours, preprocess, config):
 
 
 def test_a_split_without_a_readable_picture_is_refused(eye, colours, preprocess, config):
-    with pytest.raises(UserError, match="no readable sample"):
+    with pytest.raises(UserError, match="none of the 1 samples to evaluate on can be decoded"):
         _embed(eye, colours((["a red one"], "broken", None)), preprocess, config)

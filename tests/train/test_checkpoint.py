@@ -133,8 +133,8 @@ def test_a_pickle_in_a_checkpoint_is_not_loaded(tmp_path: Path, name: str) -> No
     write_checkpoint(checkpoint, STATE, Progress(step=7), "stage")
     torch.save(_Attack(tmp_path / "harm"), checkpoint / name)
     found: list[DamagedCheckpoint] = []
-    assert find_newest(tmp_path, "stage", found.append) is None
+    assert find_newest(open_place(tmp_path), "stage", found.append) is None
     assert len(found) == 1
     with pytest.raises(UserError):
-        read_checkpoint(checkpoint, "stage")
+        read_checkpoint(open_place(checkpoint), "stage")
     assert not (tmp_path / "harm").exists()
