@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import shutil
@@ -99,9 +100,9 @@ class Place:
 
         shutil.rmtree(self.run, ignore_errors=True)
         loaded = load_chain(self.write("finished.yaml", write_yaml(chain(**changes))))
-        with open_run(str(self.run), loaded) as (folder, ledger):
+        with open_run(str(self.run), loaded) as (_, ledger):
             entry = ledger.update(ledger.stages[0], state="done", steps=22, samples=22 * 64)
-        shutil.copytree(_trained(16), str(folder.stage(entry)), dirs_exist_ok=True)
+        shutil.copytree(_trained(16), self.run / entry.folder, dirs_exist_ok=True)
         (self.kept / "metrics.jsonl").write_text('{"step": 22, "loss": 4.1}\n')
 
     def model(self, name: str = "model", width: int = 16) -> Path:
@@ -120,6 +121,7 @@ def _trained(width: int) -> Path:
     from ray_compt.models import build_model, save_model
 
     folder = Path(tempfile.mkdtemp(prefix="compt-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     config = model(width)
     state = build_model(config, seed=0).state_dict()
     save_model(folder, state, config, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
