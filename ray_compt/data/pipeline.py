@@ -66,7 +66,7 @@ def worker_batches(
     first_batch_timeout_s: float = 300.0,
     segment_windows: int = SEGMENT_WINDOWS,
 ) -> Iterator[Batch]:
-    """This worker's share of the global batches of steps [first_step, last_step), in order.
+    """This worker's share of the global batches of steps [first_step, last_step), in order; reading starts at once.
 
     Step s is batch s % batches_per_epoch of epoch s // batches_per_epoch. What was consumed before `first_step`
     is not decoded again; at most the rest of one window is read again.
@@ -99,18 +99,25 @@ def worker_batches(
         world=world,
     )
     segments = _segments(windows, segment_windows)
-    step = first_step
-    feeders = [_Feeder(build, segment) for segment in islice(segments, 1)]
+    feeders = (_Feeder(build, segment) for segment in segments)
+    # The first one starts now, not at the first batch: reading fills while the caller builds its engine.
+    return _batches(list(islice(feeders, 1)), feeders, first_step, first_batch_timeout_s)
+
+
+def _batches(
+    running: list[_Feeder], later: Iterator[_Feeder], step: int, timeout_s: float
+) -> Iterator[Batch]:
+    """The batches of the running feeders and of those that follow, each started shortly before its turn."""
     try:
-        while feeders:
-            while (columns := feeders[0].next(first_batch_timeout_s)) is not None:
+        while running:
+            while (columns := running[0].next(timeout_s)) is not None:
                 yield _batch(step, columns)
                 step += 1
-                if feeders[0].nearly_done and len(feeders) == 1:
-                    feeders += [_Feeder(build, segment) for segment in islice(segments, 1)]
-            feeders.pop(0)
+                if running[0].nearly_done and len(running) == 1:
+                    running += islice(later, 1)
+            running.pop(0)
     finally:
-        for feeder in feeders:
+        for feeder in running:
             feeder.stop()
 
 
