@@ -32,6 +32,11 @@ STATE, WEIGHTS, MOMENTS_FILE = "state.json", "weights.safetensors", "moments.saf
 class DamagedCheckpoint(UserError):
     """A checkpoint whose files are not those that were written; the one before it may do."""
 
+    @property
+    def notice(self) -> str:
+        """What the terminal says where it is passed over."""
+        return f"{self.where} is damaged ({self.message}): an older one is used"
+
 
 @dataclass(frozen=True)
 class Progress:

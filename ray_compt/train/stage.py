@@ -59,7 +59,7 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
     """
 
     def passed_over(error: DamagedCheckpoint) -> None:
-        listen(Event("note", {"text": f"{error.where} is damaged ({error.message}): an older one is used"}))
+        listen(Event("note", {"text": error.notice}))
 
     finished = find_newest(job.checkpoints, job.digest, passed_over)
     if finished is None or finished[1].step < job.steps:

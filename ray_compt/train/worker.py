@@ -111,9 +111,7 @@ def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineStat
     """The newest whole checkpoint. Rank 0 chooses it, or a disk's hiccup could let workers choose differently."""
 
     def passed_over(error: DamagedCheckpoint) -> None:
-        board.post.remote(
-            "note", {"text": f"{error.where} is damaged ({error.message}): an older one is used"}
-        )
+        board.post.remote("note", {"text": error.notice})
 
     chosen: list[Place | None] = [None]
     if dist.get_rank() == 0:
