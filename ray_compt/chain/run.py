@@ -14,22 +14,20 @@ from ray_compt.chain.folder import RunFolder, add_individuals, open_run
 from ray_compt.chain.initial import write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.placement import chain_needs, place_teacher, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
 from ray_compt.config.schema import Chain
-from ray_compt.data import BadSample
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.distill.teacher import TeacherSpec
-from ray_compt.errors import StorageError, UserError
+from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
-from ray_compt.report.board import Event
-from ray_compt.report.terminal import StageLines, Terminal, plural
+from ray_compt.report.terminal import Terminal, plural
+from ray_compt.storage import JsonLines
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob
 from ray_compt.train.stage import train_stage
-
-LEDGER_INTERVAL_S = 5.0
 
 
 def train_chain(
@@ -143,11 +141,12 @@ class _Run:
             )
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
-            listener = _Listener(self, entry, lines, bad, job, earlier, started)
+            events = JsonLines(job.path, EVENTS)
+            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started)
             try:
                 trained = train_stage(job, teacher_actor=as_actor, listen=listener)
             finally:
-                bad.store()
+                listener.store()
         export(job, trained, [past.name for _, past in before])
         metrics = self._evaluate(job, plan)
         progress = trained.progress
@@ -157,7 +156,7 @@ class _Run:
             steps=progress.step,
             samples=progress.samples,
             seconds=round(earlier + time.monotonic() - started, 1),
-            samples_per_second=_rate(progress.samples, progress.seconds),
+            samples_per_second=samples_per_second(progress.samples, progress.seconds),
             metrics=metrics,
             bad_samples=bad.count,
             **costs(plan, before[-1][0] if before else None, self.chain, progress.step, job.steps),
@@ -216,61 +215,3 @@ class _Run:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
-
-
-class _Listener:
-    """Carries a stage's events to the terminal, the list of bad samples and, now and then, the ledger."""
-
-    def __init__(
-        self,
-        run: _Run,
-        entry: StageEntry,
-        lines: StageLines,
-        bad: BadSamples,
-        job: StageJob,
-        earlier: float,
-        started: float,
-    ):
-        self._run, self._entry, self._lines, self._bad = run, entry, lines, bad
-        self._job, self._earlier, self._started = job, earlier, started
-        self._saved = started
-
-    def __call__(self, event: Event) -> None:
-        values = event.values
-        if event.kind == "started":
-            self._lines.started(values["workers"], values["step"])
-        elif event.kind == "progress":
-            rate = _rate(values["samples"], values["seconds"])
-            self._lines.progress(values["step"], values["loss"], rate)
-            self._save(values, rate)
-        elif event.kind == "resize":
-            self._lines.resize(values["from"], values["to"], values["reason"])
-        elif event.kind == "failure":
-            self._lines.failure(values["reason"], values["number"], values["allowed"], values["counted"])
-        elif event.kind == "note":
-            self._lines.note(values["text"])
-        elif event.kind == "bad_sample" and self._bad.add(BadSample(**values)):
-            self._lines.bad_sample(values["key"], values["reason"])
-
-    def _save(self, values: dict[str, Any], rate: float) -> None:
-        now = time.monotonic()
-        if now - self._saved < LEDGER_INTERVAL_S:
-            return
-        self._saved = now
-        try:
-            self._bad.store()
-            self._run.ledger.update(
-                self._entry,
-                steps=values["step"],
-                samples=values["samples"],
-                seconds=round(self._earlier + now - self._started, 1),
-                samples_per_second=rate,
-                bad_samples=self._bad.count,
-            )
-        except StorageError as error:
-            # The workers train on; what could not be stored now is stored with the next update.
-            self._run.terminal.warn(f"{self._entry.name}: {error.where}: {error.message}")
-
-
-def _rate(samples: int, seconds: float) -> float:
-    return round(samples / seconds, 1) if seconds > 0 else 0.0

@@ -6,7 +6,8 @@ it lives as long as the driver does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -18,12 +19,15 @@ class Event:
     """Something that happened in a stage.
 
     Attributes:
-        kind: "started", "progress", "checkpoint", "bad_sample", "resize", "failure" or "note".
+        kind: "started" (a worker group has its checkpoint), "running" (and has taken its first step), "progress",
+            "checkpoint", "bad_sample", "resize", "failure" or "note".
         values: what the kind needs, all plain numbers and strings.
+        time: seconds since the epoch.
     """
 
     kind: str
     values: dict[str, Any]
+    time: float = field(default_factory=time.time)
 
 
 class Board:

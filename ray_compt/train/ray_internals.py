@@ -168,7 +168,9 @@ class ElasticPolicy(ElasticScalingPolicy):
             return NoopDecision()
         count = self._target(group) or group.num_workers
         self._withdraw()
-        self._board.post.remote("resize", {"from": group.num_workers, "to": count, "reason": reason})
+        values = {"from": group.num_workers, "to": count, "reason": reason}
+        values["pause_s"] = round(time.monotonic() - since, 3)
+        self._board.post.remote("resize", values)
         self._last_start = None
         return self._get_resize_decision(count)
 

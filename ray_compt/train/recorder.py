@@ -15,6 +15,7 @@ from ray_compt.train.bad_steps import BadSteps, GoBack
 from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import MetricsWriter
+from ray_compt.train.start_up import StartUp
 from ray_compt.train.step import STATS, StepResult
 
 EVENT_INTERVAL_S = 0.5
@@ -28,15 +29,17 @@ class Recorder:
     Numbers stay on the device until they are flushed, so that recording a step does not wait for it.
     """
 
-    def __init__(self, job: StageJob, board: Any, progress: Progress, *, rank: int, world: int):
-        self._job, self._board, self._rank = job, board, rank
+    def __init__(
+        self, job: StageJob, board: Any, progress: Progress, start: StartUp, *, rank: int, world: int
+    ):
+        self._job, self._board, self._rank, self._world = job, board, rank, world
+        self._start: StartUp | None = start
         self.progress = progress
         self._pending: list[tuple[int, StepResult, float]] = []
         self._bad_here = 0
         self._last_step_end = time.monotonic()
         self._last_event = 0.0
         self._wait = 0.0
-        self._first_step = progress.step
         self._writer = MetricsWriter(job.path, progress.step) if rank == 0 else None
         self._bad_steps = BadSteps(job) if rank == 0 else None
         self._notes = 0
@@ -45,20 +48,22 @@ class Recorder:
     def loaded(self, batch: Batch) -> None:
         """A batch has arrived; the time since the last step was spent waiting for data and teacher."""
         self._wait = time.monotonic() - self._last_step_end
+        if self._start is not None:
+            self._start.lap("data")
         for bad in batch.bad:
             self._board.post.remote("bad_sample", asdict(bad))
 
     def stepped(self, result: StepResult) -> Progress:
         """A step has been taken; returns the progress, whose sample counts are exact after `flush`."""
         now = time.monotonic()
-        first = self.progress.step == self._first_step
         # The first step after a start waits for the pipeline to fill; that is start-up, not training.
-        seconds = 0.0 if first else now - self._last_step_end
+        seconds = 0.0 if self._start is not None else now - self._last_step_end
         self._last_step_end = now
         self.progress = replace(
             self.progress, step=self.progress.step + 1, seconds=self.progress.seconds + seconds
         )
         self._pending.append((self.progress.step, result, self._wait))
+        self._report_start()
         if now - self._last_event > EVENT_INTERVAL_S:
             self.flush()
         return self.progress
@@ -108,6 +113,14 @@ class Recorder:
         self.flush()
         if self._writer is not None:
             self._writer.close()
+
+    def _report_start(self) -> None:
+        if self._start is None:
+            return
+        self._start.lap("step")
+        values = {"workers": self._world, "step": self.progress.step, "seconds": self._start.seconds}
+        self._post("running", values)
+        self._start = None
 
     def _record(
         self, step: int, result: StepResult, wait: float, stats: dict[str, float], digest: str

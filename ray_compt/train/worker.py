@@ -36,6 +36,7 @@ from ray_compt.train.job import StageJob
 from ray_compt.train.micro_batch import agree_micro_batch, out_of_memory_explained
 from ray_compt.train.recorder import Recorder
 from ray_compt.train.requests import Mailbox, OneStepLate, Request
+from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
 from ray_compt.train.step import STATS, train_step
 
@@ -52,17 +53,19 @@ def train_worker(config: dict[str, Any]) -> None:
     Raises:
         UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.
     """
+    start = StartUp()
     job: StageJob = config["job"]
     _quieten(job.verbose)
     with explained(job.folder):
-        _train(job, config["board"], config["teacher"])
+        _train(job, config["board"], config["teacher"], start)
 
 
-def _train(job: StageJob, board: Any, teacher: Any) -> None:
+def _train(job: StageJob, board: Any, teacher: Any, start: StartUp) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
     state, progress = _resume(job, board, device)
+    start.lap("checkpoint")
     batches = worker_batches(
         job.index,
         job.order,
@@ -78,7 +81,8 @@ def _train(job: StageJob, board: Any, teacher: Any) -> None:
     deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)
     engine = build_engine(deepspeed, job, world, device, state)
     del state
-    recorder = Recorder(job, board, progress, rank=rank, world=world)
+    start.lap("engine")
+    recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
     client = _teacher_client(job, teacher, device)
     for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):

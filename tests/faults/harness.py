@@ -17,7 +17,9 @@ from typing import Any
 import psutil
 from ray.cluster_utils import Cluster
 
-from tests.integration.harness import command, end, environment, ledger, ray_folder
+from ray_compt.chain.listener import EVENTS
+from ray_compt.storage import JsonLines, open_place
+from tests.integration.harness import command, end, environment, ray_folder
 
 WAIT_S = 240
 WORKER, TEACHER, READER, EVALUATION = (
@@ -68,7 +70,24 @@ class Driver:
         wait_for(f"{count} checkpoints of {stage}", new)
 
     def wait_for_output(self, text: str) -> None:
-        wait_for(text, lambda: text in self.output)
+        wait_for(text, lambda: self._runs() and text in self.output)
+
+    def events(self, stage: str, kind: str) -> list[dict[str, Any]]:
+        """The stage's events of one kind so far."""
+        found = JsonLines(open_place(self.run / stage), EVENTS).read() if (self.run / stage).exists() else []
+        return [event for event in found if event["event"] == kind]
+
+    def wait_for_event(self, stage: str, kind: str, count: int) -> dict[str, Any]:
+        """The `count`-th event of a kind."""
+        wait_for(
+            f"{count} times {kind!r} of {stage}",
+            lambda: self._runs() and len(self.events(stage, kind)) >= count,
+        )
+        return self.events(stage, kind)[count - 1]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def finish(self, code: int = 0, timeout: float = WAIT_S) -> str:
         """Wait for the end; returns what was printed."""
@@ -208,16 +227,6 @@ def small_cluster(*cpus: float) -> Iterator[SmallCluster]:
 def kill(*processes: psutil.Process) -> None:
     for process in processes:
         os.kill(process.pid, signal.SIGKILL)
-
-
-def assert_exactly_once(run: Path, stage: str, steps: int) -> None:
-    """Every step stands in the stage's metrics once, in order."""
-    lines = [json.loads(line) for line in (run / stage / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "loss" in line] == list(range(1, steps + 1))
-
-
-def states(run: Path) -> list[str]:
-    return [entry["state"] for entry in ledger(run)["stages"]]
 
 
 def _with_venv(variables: dict[str, str]) -> dict[str, str]:

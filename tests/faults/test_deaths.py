@@ -1,16 +1,16 @@
-"""Something dies by SIGKILL: the run completes by itself, or by the same command, with the undisturbed weights.
+"""Processes and nodes die by SIGKILL, one after the other: the run completes by itself, with undisturbed weights.
 
-A row is a name and a function that waits for its moment and does harm.
+Each test is one run. A row waits for its moment and does harm; the run must have noticed before the next row.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.faults.conftest import FIRST, SECOND, Undisturbed
+from tests.faults.chain import FIRST, SECOND, Undisturbed
 from tests.faults.harness import (
     EVALUATION,
     READER,
@@ -23,140 +23,114 @@ from tests.faults.harness import (
     wait_for,
 )
 
-Harm = Callable[[SmallCluster, Driver], None]
 
-
-def _worker_at(step: int) -> Harm:
-    def harm(cluster: SmallCluster, driver: Driver) -> None:
-        driver.wait_for_step(FIRST, step)
-        kill(cluster.processes(WORKER)[-1])
-
-    return harm
-
-
-def _worker_before_its_first_step(cluster: SmallCluster, driver: Driver) -> None:
+def _before_the_first_step(cluster: SmallCluster, driver: Driver) -> None:
     kill(cluster.wait_for_processes(WORKER)[-1])
 
 
-def _worker_during_a_checkpoint(cluster: SmallCluster, driver: Driver) -> None:
+def _at_the_first_step(cluster: SmallCluster, driver: Driver) -> None:
+    driver.wait_for_step(FIRST, 1)
+    kill(cluster.wait_for_processes(WORKER)[-1])
+
+
+def _in_mid_epoch(cluster: SmallCluster, driver: Driver) -> None:
+    driver.wait_for_step(FIRST, 34)
+    kill(cluster.wait_for_processes(WORKER)[0])
+
+
+def _during_a_checkpoint(cluster: SmallCluster, driver: Driver) -> None:
+    """The folder is there, its last file is not."""
+    driver.wait_for_step(FIRST, 56)
     worker = cluster.wait_for_processes(WORKER)[0]
-    wait_for(
-        "a half-written checkpoint", lambda: list((driver.run / FIRST).glob("checkpoints/checkpoint_2*/"))
-    )
+    folders = driver.run / FIRST / "checkpoints"
+
+    def half_written() -> bool:
+        return any(not (folder / "state.json").exists() for folder in folders.glob("checkpoint_2*"))
+
+    wait_for("a half-written checkpoint", half_written)
     kill(worker)
 
 
-def _all_workers(cluster: SmallCluster, driver: Driver) -> None:
-    driver.wait_for_step(FIRST, 30)
-    kill(*cluster.processes(WORKER))
+def _all_at_once(cluster: SmallCluster, driver: Driver) -> None:
+    driver.wait_for_step(FIRST, 100)
+    kill(*cluster.wait_for_processes(WORKER))
 
 
-def _a_data_task(cluster: SmallCluster, driver: Driver) -> None:
-    for step in (1, 40):
-        driver.wait_for_step(FIRST, step)
-        kill(*cluster.processes(READER))
+def _hanging(cluster: SmallCluster, driver: Driver) -> None:
+    driver.wait_for_step(FIRST, 130)
+    os.kill(cluster.wait_for_processes(WORKER)[-1].pid, signal.SIGSTOP)
 
 
-def _the_teacher_before_its_first_request(cluster: SmallCluster, driver: Driver) -> None:
-    kill(cluster.wait_for_processes(TEACHER)[0])
+def _in_the_last_steps(cluster: SmallCluster, driver: Driver) -> None:
+    driver.wait_for_step(FIRST, 172)
+    kill(cluster.wait_for_processes(WORKER)[-1])
 
 
-def _the_teacher_twice_while_it_serves(cluster: SmallCluster, driver: Driver) -> None:
-    for step in (1, 20):
-        driver.wait_for_step(SECOND, step)
-        kill(cluster.wait_for_processes(TEACHER)[0])
+WORKERS = (
+    _before_the_first_step,
+    _at_the_first_step,
+    _in_mid_epoch,
+    _during_a_checkpoint,
+    _all_at_once,
+    _hanging,
+    _in_the_last_steps,
+)
 
 
-def _the_evaluation(cluster: SmallCluster, driver: Driver) -> None:
-    kill(cluster.wait_for_processes(EVALUATION)[0])
-
-
-def _the_node_of_a_worker(cluster: SmallCluster, driver: Driver) -> None:
-    node = cluster.nodes[-1]
-    cluster.wait_for_processes(WORKER, node=node)
-    driver.wait_for_step(FIRST, 30)
-    cluster.kill_node(node)
-
-
-BY_ITSELF = {
-    "worker-before-its-first-step": _worker_before_its_first_step,
-    "worker-at-the-first-step": _worker_at(1),
-    "worker-in-mid-epoch": _worker_at(30),
-    "worker-in-the-last-steps": _worker_at(170),
-    "worker-during-a-checkpoint": _worker_during_a_checkpoint,
-    "all-workers": _all_workers,
-    "data-tasks": _a_data_task,
-    "teacher-before-its-first-request": _the_teacher_before_its_first_request,
-    "teacher-while-it-serves": _the_teacher_twice_while_it_serves,
-    "evaluation": _the_evaluation,
-    "node-of-a-worker": _the_node_of_a_worker,
-}
-
-
-@pytest.mark.parametrize("harm", BY_ITSELF.values(), ids=BY_ITSELF.keys())
-def test_the_run_completes_by_itself(
-    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path, harm: Harm
-) -> None:
+def test_workers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:
+    """No worker lives during evaluation and export; what does these is killed in the other tests."""
     with small_cluster(2, 2) as cluster:
-        driver = cluster.train(chain(), tmp_path / "run")
-        harm(cluster, driver)
+        driver = cluster.train(chain(workers={"timeout_s": 20}, train={"zero_stage": 2}), tmp_path / "run")
+        for number, harm in enumerate(WORKERS, start=1):
+            harm(cluster, driver)
+            driver.wait_for_event(FIRST, "failure", number)
+        output = driver.finish()
+    assert output.count("since the last checkpoint") >= len(WORKERS)
+    undisturbed.assert_same(tmp_path / "run")
+
+
+def test_helpers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:
+    """Data tasks, the teacher before, during and between requests, and the evaluation: no worker starts again."""
+    with small_cluster(2, 2) as cluster:
+        driver = cluster.train(chain(train={"zero_stage": 3}), tmp_path / "run")
+        for step in (1, 60):
+            driver.wait_for_step(FIRST, step)
+            kill(*cluster.processes(READER))
+        kill(cluster.wait_for_processes(EVALUATION)[0])
+        kill(cluster.wait_for_processes(TEACHER)[0])
+        driver.wait_for_step(SECOND, 1)
+        kill(cluster.wait_for_processes(TEACHER)[0])
+        driver.wait_for_step(SECOND, 12)
+        _kill_the_teacher_between_requests(cluster)
+        driver.finish()
+        assert not driver.events(FIRST, "failure") and not driver.events(SECOND, "failure")
+    undisturbed.assert_same(tmp_path / "run")
+
+
+def _kill_the_teacher_between_requests(cluster: SmallCluster) -> None:
+    """While the workers stand still, nothing is asked of it."""
+    workers = cluster.processes(WORKER)
+    for worker in workers:
+        worker.suspend()
+    kill(cluster.wait_for_processes(TEACHER)[0])
+    for worker in workers:
+        worker.resume()
+
+
+def test_nodes_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:
+    """That of a worker, then that of the teacher; the head has no CPUs, so nothing of the stage is on it."""
+    with small_cluster(0, 2, 2) as cluster:
+        driver = cluster.train(chain(train={"zero_stage": 0}), tmp_path / "run")
+        driver.wait_for_step(FIRST, 30)
+        _kill_the_node_of(WORKER, cluster)
+        driver.wait_for_event(FIRST, "failure", 1)
+        cluster.add(2)
+        driver.wait_for_step(SECOND, 5)
+        _kill_the_node_of(TEACHER, cluster)
         driver.finish()
     undisturbed.assert_same(tmp_path / "run")
 
 
-def _when_training(cluster: SmallCluster, driver: Driver) -> None:
-    driver.wait_for_step(FIRST, 30)
-
-
-def _when_evaluating(cluster: SmallCluster, driver: Driver) -> None:
-    cluster.wait_for_processes(EVALUATION)
-
-
-def _when_exporting(cluster: SmallCluster, driver: Driver) -> None:
-    wait_for("an export", lambda: list((driver.run / FIRST).glob("*.safetensors*")))
-
-
-def _between_stages(cluster: SmallCluster, driver: Driver) -> None:
-    wait_for("the second stage", lambda: (driver.run / SECOND).exists())
-
-
-def _when_it_starts(cluster: SmallCluster, driver: Driver) -> None:
-    wait_for("the run folder", lambda: (driver.run / "ledger.json").exists())
-
-
-MOMENTS = {
-    "starting": _when_it_starts,
-    "training": _when_training,
-    "exporting": _when_exporting,
-    "evaluating": _when_evaluating,
-    "between-stages": _between_stages,
-}
-
-
-def test_a_driver_that_dies_again_and_again_is_followed_by_the_same_command(
-    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path
-) -> None:
-    file = chain()
-    with small_cluster(2, 2) as cluster:
-        for moment in MOMENTS.values():
-            driver = cluster.train(file, tmp_path / "run")
-            moment(cluster, driver)
-            driver.process.kill()
-            driver.process.wait()
-        cluster.train(file, tmp_path / "run").finish()
-    undisturbed.assert_same(tmp_path / "run")
-
-
-def test_after_the_head_is_gone_the_same_command_goes_on_elsewhere(
-    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path
-) -> None:
-    file = chain()
-    with small_cluster(2) as cluster:
-        driver = cluster.train(file, tmp_path / "run")
-        driver.wait_for_step(FIRST, 30)
-        cluster.kill_head()
-        driver.process.wait(180)
-        assert driver.process.returncode != 0
-    with small_cluster(2) as cluster:
-        cluster.train(file, tmp_path / "run").finish()
-    undisturbed.assert_same(tmp_path / "run")
+def _kill_the_node_of(title: str, cluster: SmallCluster) -> None:
+    wait_for(title, lambda: cluster.processes(title))
+    cluster.kill_node(next(node for node in cluster.nodes if cluster.processes(title, node)))

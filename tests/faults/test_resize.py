@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import FIRST, Undisturbed
+import pytest
+
+from tests.faults.chain import FIRST, Undisturbed
 from tests.faults.harness import small_cluster
 
 
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
 def test_one_worker_becomes_two_and_four_and_two(
-    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path
+    undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path, zero_stage: int
 ) -> None:
     """Three workers, which fit in between, are no legal number."""
     with small_cluster(2) as cluster:
-        driver = cluster.train(chain(), tmp_path / "run")
+        driver = cluster.train(chain(stages=1, train={"zero_stage": zero_stage}), tmp_path / "run")
         driver.wait_for_step(FIRST, 10)
         cluster.add(2)
         driver.wait_for_output("from 1 to 2 workers")
@@ -29,4 +32,4 @@ def test_one_worker_becomes_two_and_four_and_two(
     # The notices may come one by one; then the first only moves the four.
     assert changes[2:] in ([("4", "2")], [("4", "4"), ("4", "2")]), output
     assert any("is being drained" in move[-1] for move in moves[2:]), output
-    undisturbed.assert_same(tmp_path / "run")
+    undisturbed.assert_same(tmp_path / "run", [FIRST])

@@ -1,0 +1,95 @@
+"""What becomes of a stage's events: lines on the terminal, events.jsonl, bad_samples.jsonl and the ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray_compt.chain.bad_samples import BadSamples
+from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.data import BadSample
+from ray_compt.errors import StorageError
+from ray_compt.report.board import Event
+from ray_compt.report.terminal import StageLines
+from ray_compt.storage import JsonLines
+
+LEDGER_INTERVAL_S = 5.0
+EVENTS = "events.jsonl"
+# These have files of their own.
+_ELSEWHERE = ("progress", "bad_sample")
+
+
+@dataclass
+class Listener:
+    """Called with each event of one stage.
+
+    Attributes:
+        ledger: of the run; gets the stage's progress now and then.
+        entry: the stage's entry in it.
+        lines: the stage on the terminal.
+        bad: its list of bad samples.
+        events: its events.jsonl.
+        earlier: seconds that earlier runs have spent on the stage.
+        started: when this run began with it, by the monotonic clock.
+    """
+
+    ledger: Ledger
+    entry: StageEntry
+    lines: StageLines
+    bad: BadSamples
+    events: JsonLines
+    earlier: float
+    started: float
+    _saved: float = field(default_factory=time.monotonic)
+
+    def __call__(self, event: Event) -> None:
+        values = event.values
+        if event.kind not in _ELSEWHERE:
+            self.events.append({"time": event.time, "event": event.kind, **values})
+        if event.kind == "started":
+            self.lines.started(values["workers"], values["step"])
+        elif event.kind == "progress":
+            rate = samples_per_second(values["samples"], values["seconds"])
+            self.lines.progress(values["step"], values["loss"], rate)
+            self._save(values, rate)
+        elif event.kind == "resize":
+            self.lines.resize(values["from"], values["to"], values["reason"])
+        elif event.kind == "failure":
+            self.lines.failure(values["reason"], values["number"], values["allowed"], values["counted"])
+        elif event.kind == "note":
+            self.lines.note(values["text"])
+        elif event.kind == "bad_sample" and self.bad.add(BadSample(**values)):
+            self.lines.bad_sample(values["key"], values["reason"])
+
+    def store(self) -> None:
+        """Bring the stage's files to an object store.
+
+        Raises:
+            StorageError: the store does not take them.
+        """
+        self.bad.store()
+        self.events.store()
+
+    def _save(self, values: dict[str, Any], rate: float) -> None:
+        now = time.monotonic()
+        if now - self._saved < LEDGER_INTERVAL_S:
+            return
+        self._saved = now
+        try:
+            self.store()
+            self.ledger.update(
+                self.entry,
+                steps=values["step"],
+                samples=values["samples"],
+                seconds=round(self.earlier + now - self.started, 1),
+                samples_per_second=rate,
+                bad_samples=self.bad.count,
+            )
+        except StorageError as error:
+            # The workers train on; what could not be stored now is stored with the next update.
+            self.lines.note(f"{error.where}: {error.message}")
+
+
+def samples_per_second(samples: int, seconds: float) -> float:
+    return round(samples / seconds, 1) if seconds > 0 else 0.0
