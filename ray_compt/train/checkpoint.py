@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors.torch import load_file, save_file
 
@@ -22,6 +23,8 @@ from ray_compt.errors import UserError
 from ray_compt.models.checksums import file_digest, seal_holds, sealed
 from ray_compt.storage import LocalPlace, Place
 from ray_compt.train.state import MOMENTS, EngineState
+
+Found = TypeVar("Found")
 
 FORMAT = 1
 # So that a damaged one costs only the steps since the one before.
@@ -98,7 +101,7 @@ def read_checkpoint(folder: Place, stage_digest: str) -> tuple[EngineState, Prog
 
 
 def find_newest(
-    checkpoints: Place, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None] | None = None
+    checkpoints: Place, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None]
 ) -> tuple[Place, Progress] | None:
     """The checkpoint that got furthest among those that are whole, and its progress; None where there is none.
 
@@ -108,16 +111,31 @@ def find_newest(
     Raises:
         UserError: a checkpoint belongs to another stage.
     """
+
+    def check(folder: Place) -> Progress:
+        header = _read_header(folder)
+        _check_owner(header, folder, stage_digest)
+        _check_files(header, folder, where=folder)
+        return Progress(**header["progress"])
+
+    return _first_whole(checkpoints, check, damaged)
+
+
+def read_newest(
+    checkpoints: Place, stage_digest: str, damaged: Callable[[DamagedCheckpoint], None]
+) -> tuple[Place, tuple[EngineState, Progress]] | None:
+    """What `find_newest` finds, read; each file is fetched once."""
+    return _first_whole(checkpoints, lambda folder: read_checkpoint(folder, stage_digest), damaged)
+
+
+def _first_whole(
+    checkpoints: Place, read: Callable[[Place], Found], damaged: Callable[[DamagedCheckpoint], None]
+) -> tuple[Place, Found] | None:
     for folder in _by_progress(checkpoints):
         try:
-            header = _read_header(folder)
-            _check_owner(header, folder, stage_digest)
-            _check_files(header, folder, where=folder)
+            return folder, read(folder)
         except DamagedCheckpoint as error:
-            if damaged is not None:
-                damaged(error)
-            continue
-        return folder, Progress(**header["progress"])
+            damaged(error)
     return None
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_compt.errors import UserError
+from ray_compt.train.scaling import READING_TASKS
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
 WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
@@ -61,8 +62,7 @@ class Needs:
     reader_cpus: float = 0.25
 
     def total(self, workers: int) -> dict[str, float]:
-        # Each worker's pipeline reads and decodes in tasks of their own.
-        cpus = workers * (self.cpus + 2 * self.reader_cpus) + self.teacher_cpus
+        cpus = workers * (self.cpus + READING_TASKS * self.reader_cpus) + self.teacher_cpus
         return {"CPU": cpus, "GPU": workers * self.gpus + self.teacher_gpus}
 
 

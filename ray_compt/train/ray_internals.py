@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
@@ -102,14 +103,13 @@ class ElasticPolicy(ElasticScalingPolicy):
         now = time.monotonic()
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
-        whole = self._usable_nodes()
-        free = self._free(whole, None)
-        count = affordable(free, whole, self._rules)
-        if count < affordable(whole, whole, self._rules) and waited < SETTLE_S:
+        room = _look(self._rules, None)
+        count = affordable(room.free, room.whole, self._rules)
+        if count < affordable(room.whole, room.whole, self._rules) and waited < SETTLE_S:
             return NoopDecision()
         if not count:
             if waited > self._rules.wait_s:
-                raise self._no_room(free)
+                raise self._no_room(room.free)
             return NoopDecision()
         if self._last_start is not None:
             # The last try could not be placed although it seemed to fit.
@@ -124,27 +124,27 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._idle_since = self._last_start = None
         if self._pause is not None:
             return self._finish_pause(worker_group_state)
-        draining = self._draining()
-        leaving = sorted(draining & {worker.metadata.node_id for worker in worker_group_state.workers})
+        leaving = sorted(_draining() & {worker.metadata.node_id for worker in worker_group_state.workers})
         now = time.monotonic()
         latest = max(worker_group_state.start_time, self._looked)
         if not leaving and now - latest < self._rules.look_every_s:
             return NoopDecision()
         self._looked = now
-        count = self._target(worker_group_state)
+        room = _look(self._rules, worker_group_state)
+        count = affordable(room.free, room.whole, self._rules)
         if leaving:
             return self._leave(leaving, count)
-        self._check_room(count, now)
+        self._check_room(count, room, now)
         if count and count != worker_group_state.num_workers:
             more = count > worker_group_state.num_workers
             return self._begin_pause("there is room for more" if more else "there is room for fewer")
         return NoopDecision()
 
-    def _check_room(self, count: int, now: float) -> None:
+    def _check_room(self, count: int, room: _Room, now: float) -> None:
         """A group that lost its readers' room with a node would wait for its data for ever."""
         self._short_since = None if count else (self._short_since or now)
         if self._short_since is not None and now - self._short_since > self._rules.wait_s:
-            raise self._no_room(self._usable_nodes())
+            raise self._no_room(room.whole)
 
     def _leave(self, leaving: list[str], count: int) -> ScalingDecision:
         if count:
@@ -166,7 +166,8 @@ class ElasticPolicy(ElasticScalingPolicy):
         answered = ray.get(self._board.answered.remote(), timeout=BOARD_S) >= number
         if not answered and time.monotonic() - since < self._rules.pause_s:
             return NoopDecision()
-        count = self._target(group) or group.num_workers
+        room = _look(self._rules, group)
+        count = affordable(room.free, room.whole, self._rules) or group.num_workers
         self._withdraw()
         values = {"from": group.num_workers, "to": count, "reason": reason}
         values["pause_s"] = round(time.monotonic() - since, 3)
@@ -179,27 +180,6 @@ class ElasticPolicy(ElasticScalingPolicy):
             self._pause = None
             ray.get(self._board.ask.remote(None), timeout=BOARD_S)
 
-    def _target(self, group: WorkerGroupState) -> int:
-        whole = self._usable_nodes()
-        return affordable(self._free(whole, group), whole, self._rules)
-
-    def _usable_nodes(self) -> dict[str, Resources]:
-        """What each node has that lives and is not being drained."""
-        nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-        return without(nodes, self._draining())
-
-    def _free(self, whole: dict[str, Resources], group: WorkerGroupState | None) -> dict[str, Resources]:
-        """What is free on the usable nodes, the group's own workers counted as free."""
-        free: dict[str, Resources] = without(cluster_state.available_resources_per_node(), self._draining())
-        for worker in group.workers if group else ():
-            node = worker.metadata.node_id
-            if node in whole:
-                free[node] = add(free.get(node, {}), self._rules.per_worker)
-        return free
-
-    def _draining(self) -> set[str]:
-        return set(cluster_state.get_draining_nodes())
-
     def _no_room(self, free: dict[str, Resources]) -> TrainingError:
         return TrainingError(
             f"{describe_room(free, self._rules)} for {self._rules.wait_s:g} s; "
@@ -207,6 +187,30 @@ class ElasticPolicy(ElasticScalingPolicy):
             where=f"stage {self._stage}",
             mend="add nodes or lower workers.min; the same command goes on from the last checkpoint",
         )
+
+
+@dataclass(frozen=True)
+class _Room:
+    """The nodes that live and are not being drained: what each has, and what of it is free."""
+
+    whole: dict[str, Resources]
+    free: dict[str, Resources]
+
+
+def _look(rules: ScalingRules, group: WorkerGroupState | None) -> _Room:
+    """What there is now, the group's own workers counted as free."""
+    draining = _draining()
+    whole = without({node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}, draining)
+    free: dict[str, Resources] = without(cluster_state.available_resources_per_node(), draining)
+    for worker in group.workers if group else ():
+        node = worker.metadata.node_id
+        if node in whole:
+            free[node] = add(free.get(node, {}), rules.per_worker)
+    return _Room(whole, free)
+
+
+def _draining() -> set[str]:
+    return set(cluster_state.get_draining_nodes())
 
 
 class StageFailures(DefaultFailurePolicy):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 Resources = Mapping[str, float]
 
+# Each worker's pipeline reads and decodes in tasks of their own.
+READING_TASKS = 2
+
 # Ray counts resources in ten-thousandths.
 _ROUNDING = 1e-4
 

@@ -22,7 +22,7 @@ from ray_compt.storage import Place
 from ray_compt.train.checkpoint import KEPT, DamagedCheckpoint, Progress, find_newest, tidy
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
-from ray_compt.train.scaling import ScalingRules
+from ray_compt.train.scaling import READING_TASKS, ScalingRules
 from ray_compt.train.worker import train_worker
 
 POLL_S = 0.25
@@ -140,7 +140,7 @@ def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
     return ScalingRules(
         legal=tuple(n for n in counts if workers.min <= n <= workers.most),
         per_worker={"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {}),
-        reading_cpus=2 * job.reader_cpus,
+        reading_cpus=READING_TASKS * job.reader_cpus,
         other_cpus=job.teacher_config.cpus if teacher_actor and job.teacher else 0.0,
         look_every_s=workers.resize_s,
         wait_s=workers.wait_s,

@@ -25,8 +25,8 @@ from ray_compt.storage import Place
 from ray_compt.train.checkpoint import (
     DamagedCheckpoint,
     Progress,
-    find_newest,
     read_checkpoint,
+    read_newest,
     write_checkpoint,
 )
 from ray_compt.train.deepspeed_setup import import_deepspeed
@@ -117,11 +117,11 @@ def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineStat
     def passed_over(error: DamagedCheckpoint) -> None:
         board.post.remote("note", {"text": error.notice})
 
-    chosen: list[Place | None] = [None]
-    if dist.get_rank() == 0:
-        newest = find_newest(job.checkpoints, job.digest, passed_over)
-        chosen = [newest[0] if newest else None]
+    newest = read_newest(job.checkpoints, job.digest, passed_over) if dist.get_rank() == 0 else None
+    chosen: list[Place | None] = [newest[0] if newest else None]
     dist.broadcast_object_list(chosen, device=device)
+    if newest is not None:
+        return newest[1]
     return read_checkpoint(chosen[0], job.digest) if chosen[0] else (None, Progress())
 
 

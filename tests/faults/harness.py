@@ -60,7 +60,7 @@ class Driver:
         return max(steps, default=0)
 
     def wait_for_step(self, stage: str, step: int) -> None:
-        wait_for(f"step {step} of {stage}", lambda: self._runs() and self._logged(stage) >= step)
+        wait_for(f"step {step} of {stage}", lambda: self._runs() and self.steps(stage) >= step)
 
     def wait_for_new_checkpoints(self, stage: str, count: int) -> None:
         def new() -> bool:
@@ -101,8 +101,8 @@ class Driver:
         assert "Traceback" not in self.output
         return self.output
 
-    def _logged(self, stage: str) -> int:
-        """Steps in the stage's metrics; the workers write them out every half second."""
+    def steps(self, stage: str) -> int:
+        """Steps taken, as far as they stand in the stage's metrics; the workers write them out every half second."""
         try:
             return (self.run / stage / "metrics.jsonl").read_text().count('"loss"')
         except FileNotFoundError:

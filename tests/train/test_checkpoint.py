@@ -17,6 +17,7 @@ from ray_compt.train.checkpoint import (
     Progress,
     find_newest,
     read_checkpoint,
+    read_newest,
     tidy,
     write_checkpoint,
 )
@@ -61,6 +62,10 @@ def _flip(file: Path) -> None:
     file.write_bytes(content)
 
 
+def _quietly(_: DamagedCheckpoint) -> None:
+    """Pass it over."""
+
+
 def _cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-7])
 
@@ -80,6 +85,9 @@ def test_the_one_before_a_damaged_checkpoint_is_used(
     assert found is not None
     assert (found[0].name, found[1].step) == ("checkpoint_6", 6)
     assert [error.where for error in noticed] == [str(tmp_path / "checkpoint_9")]
+    read = read_newest(open_place(tmp_path), "owner", _quietly)
+    assert read is not None
+    assert (read[0], read[1][1]) == found
 
 
 def test_a_changed_header_is_noticed(tmp_path: Path) -> None:
@@ -91,11 +99,11 @@ def test_a_changed_header_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_furthest_checkpoint_is_found_and_halves_are_passed_over(tmp_path: Path) -> None:
-    assert find_newest(open_place(tmp_path), "owner") is None
+    assert find_newest(open_place(tmp_path), "owner", _quietly) is None
     for step in (3, 9, 6):
         _write(tmp_path / f"checkpoint_{step}", step)
     (tmp_path / "checkpoint_99").mkdir()
-    found = find_newest(open_place(tmp_path), "owner")
+    found = find_newest(open_place(tmp_path), "owner", _quietly)
     assert found is not None
     assert (found[0].name, found[1].step) == ("checkpoint_9", 9)
 
