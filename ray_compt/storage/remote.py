@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ray_compt.storage.place import Place, WorkingCopy
+from ray_compt.storage.scratch import Scratch
 from ray_compt.storage.steady import steady_filesystem
 
 CHUNK = 16 << 20
@@ -51,8 +51,8 @@ class RemotePlace(Place):
         return self._filesystem.open_input_file(self._path)
 
     def write(self, make: Callable[[Path], Any]) -> None:
-        with tempfile.TemporaryDirectory(prefix="ray_compt_") as folder:
-            made = Path(folder) / self.name
+        with Scratch() as folder:
+            made = folder / self.name
             make(made)
             self._put(made, self._path)
 
@@ -74,8 +74,8 @@ class RemotePlace(Place):
     def local(self) -> Iterator[Path]:
         if self._type() == fs.FileType.NotFound:
             raise FileNotFoundError(f"nothing at {self}")
-        with tempfile.TemporaryDirectory(prefix="ray_compt_") as folder:
-            target = Path(folder) / self.name
+        with Scratch() as folder:
+            target = folder / self.name
             if self.is_folder():
                 target.mkdir()
             fs.copy_files(self._path, str(target), source_filesystem=self._filesystem, chunk_size=CHUNK)
@@ -107,8 +107,7 @@ class _Copy:
 
     def __init__(self, place: RemotePlace, names: tuple[str, ...]):
         self._place = place
-        # Removed with this object.
-        self._folder = tempfile.TemporaryDirectory(prefix="ray_compt_")
+        self._scratch = Scratch()
         for name in names:
             if (place / name).is_file():
                 (self.path / name).write_bytes((place / name).read_bytes())
@@ -116,7 +115,7 @@ class _Copy:
 
     @property
     def path(self) -> Path:
-        return Path(self._folder.name)
+        return self._scratch.path
 
     def push(self) -> None:
         for file in self._files():

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -21,7 +19,7 @@ from ray.train.v2.api.report_config import CheckpointConsistencyMode
 from ray_compt.config.schema import WorkersConfig
 from ray_compt.data import worker_batches
 from ray_compt.distill.teacher import ActorTeacher, InlineTeacher, TeacherClient, with_features
-from ray_compt.storage import Place
+from ray_compt.storage import Place, Scratch
 from ray_compt.train.checkpoint import (
     DamagedCheckpoint,
     Progress,
@@ -127,11 +125,11 @@ def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineStat
 
 def _save(engine: Any, job: StageJob, progress: Progress, rank: int) -> None:
     state = gather_state(engine)
-    with tempfile.TemporaryDirectory(prefix="ray_compt_") as folder:
+    with Scratch() as folder:
         checkpoint = None
         if rank == 0:
             assert state is not None
-            write_checkpoint(Path(folder), state, progress, job.digest)
+            write_checkpoint(folder, state, progress, job.digest)
             checkpoint = Checkpoint.from_directory(folder)
         ray.train.report({"step": progress.step}, checkpoint=checkpoint)
 

@@ -30,12 +30,12 @@ WORKER, TEACHER, READER, EVALUATION = (
 )
 
 
-def wait_for(what: str, found: Callable[[], Any], timeout: float = WAIT_S) -> Any:
-    """The first true value of `found()`; fails after `timeout` seconds."""
+def wait_for(what: str, found: Callable[[], Any], timeout: float = WAIT_S, every: float = 0.05) -> Any:
+    """The first true value of `found()`, asked `every` so many seconds; fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := found()):
         assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 

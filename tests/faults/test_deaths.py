@@ -39,16 +39,33 @@ def _in_mid_epoch(cluster: SmallCluster, driver: Driver) -> None:
 
 
 def _during_a_checkpoint(cluster: SmallCluster, driver: Driver) -> None:
-    """The folder is there, its last file is not."""
+    """The newest is smaller than the one before; whichever worker writes it is among those that die."""
     driver.wait_for_step(FIRST, 56)
-    worker = cluster.wait_for_processes(WORKER)[0]
+    workers = cluster.wait_for_processes(WORKER)
     folders = driver.run / FIRST / "checkpoints"
 
     def half_written() -> bool:
-        return any(not (folder / "state.json").exists() for folder in folders.glob("checkpoint_2*"))
+        *_, before, newest = sorted(folders.glob("checkpoint_2*"))
+        return _bytes(newest) < _bytes(before)
 
-    wait_for("a half-written checkpoint", half_written)
-    kill(worker)
+    def caught() -> bool:
+        if not half_written():
+            return False
+        for worker in workers:
+            worker.suspend()
+        if half_written():
+            return True
+        for worker in workers:
+            worker.resume()
+        return False
+
+    wait_for("a half-written checkpoint", caught, every=0.0)
+    kill(*workers)
+
+
+def _bytes(folder: Path) -> int:
+    """Of the tensors, whose number is the same in every checkpoint."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def _all_at_once(cluster: SmallCluster, driver: Driver) -> None:
