@@ -1,16 +1,15 @@
-"""The same weights come out for 1, 2 and 4 workers, through Ray Train, Ray Data and the teacher."""
+"""The same weights come out for 1 and 4 workers, through Ray Train, Ray Data and the teacher."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from tests.integration.harness import largest_difference, tiny_chain, tiny_model
 
 
-def _train(folder: Path, workers: int, zero_stage: int) -> Path:
+def _train(folder: Path, workers: int) -> Path:
     from ray_compt.chain import train_chain
     from ray_compt.chain.verify import verify_run
     from ray_compt.config import load_chain
@@ -25,7 +24,7 @@ def _train(folder: Path, workers: int, zero_stage: int) -> Path:
         name=f"w{workers}",
         workers={"min": workers, "cpus": 1},
         teacher={"placement": "actor"},
-        train={"global_batch": 64, "zero_stage": zero_stage, "grad_clip": 1.0, "checkpoint_every": 100},
+        train={"global_batch": 64, "grad_clip": 1.0, "checkpoint_every": 100},
     )
     run = folder / f"run{workers}"
     ledger = train_chain(load_chain(file), str(run), console=Console(quiet=True))
@@ -34,11 +33,7 @@ def _train(folder: Path, workers: int, zero_stage: int) -> Path:
     return run
 
 
-@pytest.mark.parametrize("zero_stage", [1])
-def test_weights_do_not_depend_on_the_number_of_workers(
-    own_ray: str, tmp_path: Path, zero_stage: int
-) -> None:
-    one, two, four = (_train(tmp_path, workers, zero_stage) for workers in (1, 2, 4))
-    for other in (two, four):
-        for stage in ("01-a", "02-b"):
-            assert largest_difference(one / stage, other / stage) < 1e-5
+def test_weights_do_not_depend_on_the_number_of_workers(own_ray: str, tmp_path: Path) -> None:
+    one, four = _train(tmp_path, 1), _train(tmp_path, 4)
+    for stage in ("01-a", "02-b"):
+        assert largest_difference(one / stage, four / stage) < 1e-5
