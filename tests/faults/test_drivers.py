@@ -79,9 +79,10 @@ def test_signals_and_a_second_driver(
     file, run = chain(train={"checkpoint_every": 1000}), tmp_path / "run"
     with small_cluster(2) as cluster:
         first = cluster.train(file, run)
-        first.wait_for_step(FIRST, 1)
+        _starting(cluster, first)
         second = cluster.train(file, run).finish(code=2)
         assert f"pid {first.pid}" in second and "another driver" in second
+        first.wait_for_step(FIRST, 1)
         kept = _stop(first, signal.SIGINT, 130)
 
         driver = cluster.train(file, run)
