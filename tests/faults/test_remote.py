@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import open_clip
@@ -13,14 +10,10 @@ import pytest
 import torch
 
 from tests.integration.harness import (
-    command,
     compt,
-    descendants,
-    end,
-    environment,
+    interrupted,
     largest_difference,
     ledger,
-    ray_folder,
     tiny_chain,
     tiny_model,
 )
@@ -28,7 +21,6 @@ from tests.s3 import S3, download, every, keys, upload
 from tests.shards import make_shards
 
 RUN = "s3://bucket/run"
-START_TIMEOUT_S = 300
 STAGES = [
     {"model": tiny_model(16), "epochs": 2, "name": "small"},
     {"model": tiny_model(32), "epochs": 2, "name": "large", "distill": {"weight": 1.0}},
@@ -47,28 +39,12 @@ def _chain(folder: Path, shards: str, name: str) -> Path:
 
 
 def _kill_in_stage_2(server: S3, chain: Path) -> None:
-    """Start the run and kill the driver and its workers once the second stage has a checkpoint."""
-    with ray_folder() as ray_dir:
-        driver = subprocess.Popen(
-            command("train", chain, "--run-dir", RUN),
-            env=environment(ray_dir),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        family = []
-        try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not any(key.endswith("state.json") for key in keys(server, "run/02-large/checkpoints/")):
-                assert driver.poll() is None, driver.communicate()
-                assert time.monotonic() < deadline, "no checkpoint came"
-                time.sleep(0.1)
-            family = descendants(driver.pid)
-            os.kill(driver.pid, signal.SIGKILL)
-            driver.wait(60)
-        finally:
-            driver.kill()
-            end(family or descendants(driver.pid))
+    """Kill the driver once the second stage has a checkpoint."""
+
+    def has_checkpoint() -> bool:
+        return any(key.endswith("state.json") for key in keys(server, "run/02-large/checkpoints/"))
+
+    interrupted(has_checkpoint, signal.SIGKILL, "train", chain, "--run-dir", RUN)
 
 
 @pytest.mark.timeout(600)

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,35 @@ def compt(*arguments: str | Path, timeout: float = TIMEOUT_S) -> subprocess.Comp
             timeout=timeout,
             stdin=subprocess.DEVNULL,
         )
+
+
+def interrupted(ready: Callable[[], bool], number: int, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Start a `compt` with a Ray of its own, send it a signal once `ready`; returns the ended process.
+
+    Whatever it leaves running is ended too.
+    """
+    with ray_folder() as ray_dir:
+        process = subprocess.Popen(
+            command(*arguments),
+            env=environment(ray_dir),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        family: list[psutil.Process] = []
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not ready():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline, "its moment never came"
+                time.sleep(0.05)
+            family = descendants(process.pid)
+            os.kill(process.pid, number)
+            process.wait(60)
+        finally:
+            process.kill()
+            end(family or descendants(process.pid))
+    return process
 
 
 def ledger(run: Path) -> dict[str, Any]:

@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import FinishedRun
 from tests.integration.harness import (
-    command,
     compt,
-    descendants,
-    end,
-    environment,
+    interrupted,
     largest_difference,
     ledger,
-    ray_folder,
 )
-
-START_TIMEOUT_S = 300
 
 
 def _interrupt_at(run: FinishedRun, folder: Path, stage: str, number: int) -> subprocess.Popen[str]:
-    """Start a run, send signal `number` to the driver once `stage` has a checkpoint, return the ended driver."""
-    with ray_folder() as ray_dir:
-        driver = subprocess.Popen(
-            command("train", run.chain, "--run-dir", folder),
-            env=environment(ray_dir),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            _wait_for_checkpoint(driver, folder / stage)
-            family = descendants(driver.pid)
-            os.kill(driver.pid, number)
-            driver.wait(60)
-        finally:
-            driver.kill()
-            end(family if "family" in locals() else descendants(driver.pid))
-    return driver
+    """Send the driver a signal once `stage` has a checkpoint."""
 
+    def has_checkpoint() -> bool:
+        return bool(list((folder / stage).glob("checkpoints/checkpoint_*/state.json")))
 
-def _wait_for_checkpoint(driver: subprocess.Popen[str], stage: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not list(stage.glob("checkpoints/checkpoint_*/state.json")):
-        assert driver.poll() is None, driver.communicate()
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.05)
+    return interrupted(has_checkpoint, number, "train", run.chain, "--run-dir", folder)
 
 
 def _assert_completes(run: FinishedRun, folder: Path) -> None:
