@@ -42,6 +42,7 @@ from ray_compt.train.scaling import (
     affordable,
     describe_room,
     next_fewer,
+    patience,
     without,
 )
 
@@ -94,7 +95,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._idle_since: float | None = None
         self._short_since: float | None = None
         self._last_start: int | None = None
-        self._pause: tuple[int, float, str] | None = None
+        self._pause: tuple[int, float] | None = None
         self._warned: set[str] = set()
 
     def make_decision_for_non_running_worker_group(self) -> ScalingDecision:
@@ -103,7 +104,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         now = time.monotonic()
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
-        room = _look(self._rules, None)
+        room = _look(self._rules, None, cluster_state.get_draining_nodes())
         count = affordable(room.free, room.whole, self._rules)
         if count < affordable(room.whole, room.whole, self._rules) and waited < SETTLE_S:
             return NoopDecision()
@@ -124,20 +125,20 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._idle_since = self._last_start = None
         if self._pause is not None:
             return self._finish_pause(worker_group_state)
-        leaving = sorted(_draining() & {worker.metadata.node_id for worker in worker_group_state.workers})
+        draining = cluster_state.get_draining_nodes()
+        leaving = _leaving(worker_group_state, draining)
         now = time.monotonic()
         latest = max(worker_group_state.start_time, self._looked)
         if not leaving and now - latest < self._rules.look_every_s:
             return NoopDecision()
         self._looked = now
-        room = _look(self._rules, worker_group_state)
+        room = _look(self._rules, worker_group_state, draining)
         count = affordable(room.free, room.whole, self._rules)
         if leaving:
             return self._leave(leaving, count)
         self._check_room(count, room, now)
         if count and count != worker_group_state.num_workers:
-            more = count > worker_group_state.num_workers
-            return self._begin_pause("there is room for more" if more else "there is room for fewer")
+            return self._begin_pause()
         return NoopDecision()
 
     def _check_room(self, count: int, room: _Room, now: float) -> None:
@@ -148,29 +149,32 @@ class ElasticPolicy(ElasticScalingPolicy):
 
     def _leave(self, leaving: list[str], count: int) -> ScalingDecision:
         if count:
-            return self._begin_pause(f"node {leaving[0][:8]} is being drained")
+            return self._begin_pause()
         if not self._warned.issuperset(leaving):
             self._warned.update(leaving)
             # Nowhere to go: what is trained so far is saved before the node leaves.
             self._board.ask.remote("save")
         return NoopDecision()
 
-    def _begin_pause(self, reason: str) -> ScalingDecision:
-        number = ray.get(self._board.ask.remote("pause"), timeout=BOARD_S)
-        self._pause = (number, time.monotonic(), reason)
+    def _begin_pause(self) -> ScalingDecision:
+        self._pause = (ray.get(self._board.ask.remote("pause"), timeout=BOARD_S), time.monotonic())
         return NoopDecision()
 
     def _finish_pause(self, group: WorkerGroupState) -> ScalingDecision:
         assert self._pause is not None
-        number, since, reason = self._pause
+        number, since = self._pause
+        waited = time.monotonic() - since
+        draining = cluster_state.get_draining_nodes()
+        leaving = _leaving(group, draining)
         answered = ray.get(self._board.answered.remote(), timeout=BOARD_S) >= number
-        if not answered and time.monotonic() - since < self._rules.pause_s:
+        deadlines = [draining[node] / 1000 for node in leaving if draining[node]]
+        if not answered and waited < patience(self._rules.pause_s, deadlines, time.time()):
             return NoopDecision()
-        room = _look(self._rules, group)
+        room = _look(self._rules, group, draining)
         count = affordable(room.free, room.whole, self._rules) or group.num_workers
         self._withdraw()
-        values = {"from": group.num_workers, "to": count, "reason": reason}
-        values["pause_s"] = round(time.monotonic() - since, 3)
+        reason = _reason(group.num_workers, count, leaving)
+        values = {"from": group.num_workers, "to": count, "reason": reason, "pause_s": round(waited, 3)}
         self._board.post.remote("resize", values)
         self._last_start = None
         return self._get_resize_decision(count)
@@ -197,9 +201,8 @@ class _Room:
     free: dict[str, Resources]
 
 
-def _look(rules: ScalingRules, group: WorkerGroupState | None) -> _Room:
+def _look(rules: ScalingRules, group: WorkerGroupState | None, draining: dict[str, int]) -> _Room:
     """What there is now, the group's own workers counted as free."""
-    draining = _draining()
     whole = without({node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}, draining)
     free: dict[str, Resources] = without(cluster_state.available_resources_per_node(), draining)
     for worker in group.workers if group else ():
@@ -209,8 +212,17 @@ def _look(rules: ScalingRules, group: WorkerGroupState | None) -> _Room:
     return _Room(whole, free)
 
 
-def _draining() -> set[str]:
-    return set(cluster_state.get_draining_nodes())
+def _leaving(group: WorkerGroupState, draining: dict[str, int]) -> list[str]:
+    """The group's nodes that are being drained."""
+    return sorted(draining.keys() & {worker.metadata.node_id for worker in group.workers})
+
+
+def _reason(before: int, after: int, leaving: list[str]) -> str:
+    if leaving:
+        return f"node {leaving[0][:8]} is being drained"
+    if after == before:
+        return "the nodes changed for a moment"
+    return "there is room for more" if after > before else "there is room for fewer"
 
 
 class StageFailures(DefaultFailurePolicy):

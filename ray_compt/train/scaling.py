@@ -83,6 +83,19 @@ def next_fewer(count: int, rules: ScalingRules) -> int:
     return max((n for n in rules.legal if n < count), default=rules.fewest)
 
 
+def patience(pause_s: float, deadlines: Collection[float], now: float) -> float:
+    """How long to wait for the checkpoint before a resize, seconds.
+
+    Of a node that is being drained at most half the time that it had left: workers that cannot take their next step,
+    because their readers stand still, would otherwise be there when it ends.
+
+    Args:
+        pause_s: the longest time in any case.
+        deadlines: when the group's nodes end, in seconds since the epoch, as `now`.
+    """
+    return min([pause_s, *(deadline - now for deadline in deadlines)])
+
+
 def describe_room(free: Mapping[str, Resources], rules: ScalingRules) -> str:
     """What the nodes offer, for a message."""
     room = places(free, rules.per_worker)

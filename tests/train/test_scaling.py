@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_compt.train.scaling import ScalingRules, affordable, describe_room, next_fewer, places, without
+from ray_compt.train.scaling import (
+    ScalingRules,
+    affordable,
+    describe_room,
+    next_fewer,
+    patience,
+    places,
+    without,
+)
 
 RULES = ScalingRules(
     legal=(1, 2, 4, 8),
@@ -69,3 +77,12 @@ def test_the_count_is_legal_and_grows_with_the_nodes(cpus: dict[str, float]) -> 
         rest = without(whole, [node])
         assert node not in rest
         assert affordable(rest, rest, RULES) <= count
+
+
+def test_a_node_that_ends_soon_is_not_waited_for_beyond_half_its_time() -> None:
+    """Asked again and again with the time that is left, the wait ends halfway."""
+    assert patience(60, [], now=100.0) == 60
+    assert patience(60, [500.0], now=100.0) == 60
+    asked, deadline = 100.0, 130.0
+    given_up = next(now for now in range(100, 131) if now - asked >= patience(60, [deadline], now))
+    assert given_up == 115
