@@ -12,7 +12,9 @@ from tests.faults.chain import FIRST, Undisturbed
 from tests.faults.harness import small_cluster
 
 
-@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "zero_stage", [1, *(pytest.param(stage, marks=pytest.mark.slow) for stage in (0, 2, 3))]
+)
 def test_one_worker_becomes_two_and_four_and_two(
     undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path, zero_stage: int
 ) -> None:
