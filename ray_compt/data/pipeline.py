@@ -24,6 +24,7 @@ import ray
 import ray.data
 import torch
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
@@ -139,12 +140,14 @@ class _Build:
             )
             # Ray fuses steps of equal size into one task: what one reader wants, and nobody else.
             reading = 1 if self.readers <= 2 else 2
+            nearby = _nearby()
             rows = items.map_batches(
                 self.read,
                 batch_size=1,
                 batch_format="pyarrow",
                 num_cpus=self.reader_cpus,
                 compute=TaskPoolStrategy(size=reading),
+                scheduling_strategy=nearby,
             )
             return rows.map_batches(
                 self.decode,
@@ -152,6 +155,7 @@ class _Build:
                 batch_format="pyarrow",
                 num_cpus=self.reader_cpus,
                 compute=TaskPoolStrategy(size=self.readers),
+                scheduling_strategy=nearby,
             )
 
 
@@ -213,6 +217,16 @@ class _Feeder:
                 return
             except queue.Full:
                 continue
+
+
+def _nearby() -> NodeAffinitySchedulingStrategy:
+    """On this worker's node where there is room, else anywhere.
+
+    Ray's own choice, to spread, would send the next task to a node that has just joined, and the batches, whose order
+    is kept, would wait while that task's process starts.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(here, soft=True, _spill_on_unavailable=True)
 
 
 def _end_execution(dataset: ray.data.Dataset) -> None:

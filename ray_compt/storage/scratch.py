@@ -39,14 +39,16 @@ class Scratch:
 
 
 def _make() -> tuple[Path, int]:
-    """A new folder and the handle that holds its lock."""
+    """A new folder and the handle that holds its lock; another process's sweep may come before the lock."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        handle = os.open(path, os.O_RDONLY)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         fcntl.flock(handle, fcntl.LOCK_EX)
         if path.exists():
             return path, handle
-        # Another process's sweep came before the lock.
         os.close(handle)
 
 

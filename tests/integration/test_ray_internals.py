@@ -14,6 +14,7 @@ from ray.train.v2._internal.execution.failure_handling import FailureDecision
 from ray.train.v2._internal.execution.worker_group.state import WorkerGroupState
 from ray.train.v2._internal.execution.worker_group.worker import ActorMetadata, Worker
 from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_compt.errors import TrainingError, UserError
 from ray_compt.report.board import start_board
@@ -53,6 +54,8 @@ def test_the_policy_finds_what_it_asks_ray_for() -> None:
     for name in ("get_draining_nodes", "available_resources_per_node"):
         assert hasattr(cluster_state, name), MOVED
     assert hasattr(ray._private.worker, "listen_error_messages"), MOVED
+    # ray_compt/data/pipeline.py
+    assert "_spill_on_unavailable" in inspect.signature(NodeAffinitySchedulingStrategy).parameters, MOVED
 
 
 def _accident(text: str = "out of memory") -> WorkerGroupError:

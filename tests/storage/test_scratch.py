@@ -47,3 +47,11 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_no
     finally:
         process.kill()
         process.wait()
+
+
+def test_many_at_once_do_not_take_one_another_s(temporary: Path) -> None:
+    work = "with Scratch() as folder: (folder / 'file').write_text('x')"
+    code = f"from ray_compt.storage import Scratch\nfor _ in range(300):\n    {work}"
+    makers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [maker.wait(60) for maker in makers] == [0, 0, 0]
+    assert not list(temporary.iterdir())
