@@ -208,9 +208,7 @@ class SmallCluster:
 @contextmanager
 def small_cluster(*cpus: float) -> Iterator[SmallCluster]:
     """A cluster with one node for each number of CPUs; nothing of it is left afterwards."""
-    with ray_folder() as folder:
-        before = os.environ.get("RAY_TMPDIR")
-        os.environ["RAY_TMPDIR"] = folder
+    with ray_folder() as folder, _only(environment(folder) | {"RAY_TMPDIR": folder}):
         cluster = SmallCluster(folder, Cluster())
         try:
             for count in cpus:
@@ -218,10 +216,19 @@ def small_cluster(*cpus: float) -> Iterator[SmallCluster]:
             yield cluster
         finally:
             cluster.stop()
-            if before is None:
-                del os.environ["RAY_TMPDIR"]
-            else:
-                os.environ["RAY_TMPDIR"] = before
+
+
+@contextmanager
+def _only(variables: dict[str, str]) -> Iterator[None]:
+    """These environment variables and no others: what earlier tests' Ray has set in this process is not for ours."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def kill(*processes: psutil.Process) -> None:
