@@ -189,6 +189,18 @@ class SmallCluster:
             lambda: len(found := self.processes(title, node)) >= count and found,
         )
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No step is taken meanwhile, so that a short stage is not over before its cluster has changed."""
+        workers = self.processes(WORKER)
+        for worker in workers:
+            worker.suspend()
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.resume()
+
     def stop(self) -> None:
         """End everything that this cluster or its drivers started."""
         left = [child for raylet in self._raylets(self.nodes) for child in raylet.children(recursive=True)]

@@ -118,20 +118,12 @@ def test_helpers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_p
         driver.wait_for_step(SECOND, 1)
         kill(cluster.wait_for_processes(TEACHER)[0])
         driver.wait_for_step(SECOND, 12)
-        _kill_the_teacher_between_requests(cluster)
+        with cluster.standing_still():
+            # Nothing is asked of the teacher.
+            kill(cluster.wait_for_processes(TEACHER)[0])
         driver.finish()
         assert not driver.events(FIRST, "failure") and not driver.events(SECOND, "failure")
     undisturbed.assert_same(tmp_path / "run")
-
-
-def _kill_the_teacher_between_requests(cluster: SmallCluster) -> None:
-    """While the workers stand still, nothing is asked of it."""
-    workers = cluster.processes(WORKER)
-    for worker in workers:
-        worker.suspend()
-    kill(cluster.wait_for_processes(TEACHER)[0])
-    for worker in workers:
-        worker.resume()
 
 
 def test_nodes_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:

@@ -22,11 +22,14 @@ def test_one_worker_becomes_two_and_four_and_two(
     with small_cluster(2) as cluster:
         driver = cluster.train(chain(stages=1, train={"zero_stage": zero_stage}), tmp_path / "run")
         driver.wait_for_step(FIRST, 10)
-        cluster.add(2)
+        with cluster.standing_still():
+            cluster.add(2)
         driver.wait_for_output("from 1 to 2 workers")
-        later = [cluster.add(2), cluster.add(2)]
+        with cluster.standing_still():
+            later = [cluster.add(2), cluster.add(2)]
         driver.wait_for_output("from 2 to 4 workers")
-        cluster.drain_nodes(*later, seconds=120)
+        with cluster.standing_still():
+            cluster.drain_nodes(*later, seconds=120)
         output = driver.finish()
     moves = re.findall(r"from (\d) to (\d) workers? at step (\d+), because (.*);", output)
     changes = [move[:2] for move in moves]
