@@ -14,7 +14,7 @@ from ray_compt.cli.main import app
 from tests.integration.harness import largest_difference, ledger, tiny_chain, tiny_model
 
 FIRST, SECOND = "01-small", "02-grown"
-STEPS = {FIRST: 176, SECOND: 44}
+STEPS = {FIRST: 132, SECOND: 22}
 TOLERANCE = 1e-5
 LAYERS = 8
 
@@ -24,10 +24,10 @@ def write_chain(folder: Path, *, stages: int = 2, **sections: Any) -> Path:
 
     Many layers make a step take long enough for things to happen between two.
     """
-    small = {"model": tiny_model(16, LAYERS), "epochs": 8, "name": "small"}
+    small = {"model": tiny_model(16, LAYERS), "epochs": 6, "name": "small"}
     grown = {
         "model": tiny_model(32, LAYERS),
-        "epochs": 2,
+        "epochs": 1,
         "name": "grown",
         "distill": {"weight": 1.0},
         "teacher": {"placement": "actor", "cpus": 0.5},

@@ -69,17 +69,17 @@ def _bytes(folder: Path) -> int:
 
 
 def _all_at_once(cluster: SmallCluster, driver: Driver) -> None:
-    driver.wait_for_step(FIRST, 100)
+    driver.wait_for_step(FIRST, 80)
     kill(*cluster.wait_for_processes(WORKER))
 
 
 def _hanging(cluster: SmallCluster, driver: Driver) -> None:
-    driver.wait_for_step(FIRST, 130)
+    driver.wait_for_step(FIRST, 100)
     os.kill(cluster.wait_for_processes(WORKER)[-1].pid, signal.SIGSTOP)
 
 
 def _in_the_last_steps(cluster: SmallCluster, driver: Driver) -> None:
-    driver.wait_for_step(FIRST, 172)
+    driver.wait_for_step(FIRST, 128)
     kill(cluster.wait_for_processes(WORKER)[-1])
 
 
