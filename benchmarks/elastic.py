@@ -4,8 +4,8 @@
 
 Ours and, in the same run, Ray Train's own elastic training of the same model (benchmarks/peers/ray_train.py), on a
 small cluster on this machine. Parts: "notice" until the group is asked to pause, or until the death is known;
-"save" the checkpoint before a resize; "replace" until the new process begins; "process" Python, Ray, the process
-group and imports; "checkpoint" reading it; "engine" DeepSpeed; "data" the first batch; "step" the first step.
+"save" the checkpoint before a resize; "replace" until the new process begins; "process" Python, Ray, torch and the
+process group; "imports" the rest of them; "checkpoint" reading it; "engine" DeepSpeed; "data" the first batch; "step" the first step.
 """
 
 from __future__ import annotations
@@ -97,9 +97,10 @@ def _start(running: dict[str, Any], since: float) -> Parts:
 
 
 def _peer(folder: Path, repeats: int) -> dict[str, list[Parts]]:
+    """It has no readers, so nodes of one CPU hold one worker each, as nodes of two do for ours."""
     found: dict[str, list[Parts]] = {"a node joins": [], "a node dies": []}
     log = folder / "peer.jsonl"
-    with small_cluster(2) as cluster:
+    with small_cluster(1) as cluster:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.peers.ray_train", cluster.cluster.address, str(log)],
             env=environment(cluster.folder),
@@ -110,7 +111,7 @@ def _peer(folder: Path, repeats: int) -> dict[str, list[Parts]]:
             _steps_after(log, 0.0, 1)
             for _ in range(repeats):
                 time.sleep(5)
-                node, began = cluster.add(2), time.time()
+                node, began = cluster.add(1), time.time()
                 found["a node joins"].append(_peer_parts(log, began, workers=2))
                 time.sleep(5)
                 began = time.time()

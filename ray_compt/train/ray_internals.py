@@ -50,7 +50,7 @@ from ray_compt.train.scaling import (
 BOARD_S = 5.0
 # What dead workers held is free a moment after they are gone; fewer workers than the nodes can hold are not
 # started before.
-SETTLE_S = 4.0
+SETTLE_S = 2.0
 
 Found = TypeVar("Found", bound=BaseException)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray import cloudpickle
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import LoggingConfig
@@ -20,10 +21,10 @@ from ray_compt.errors import TrainingError
 from ray_compt.report.board import Event, start_board
 from ray_compt.storage import Place
 from ray_compt.train.checkpoint import KEPT, DamagedCheckpoint, Progress, find_newest, tidy
+from ray_compt.train.entry import train_worker
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
 from ray_compt.train.scaling import READING_TASKS, ScalingRules
-from ray_compt.train.worker import train_worker
 
 POLL_S = 0.25
 # Longest time that a stop waits for the checkpoint.
@@ -154,7 +155,7 @@ def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
     storage_path, filesystem = job.path.for_ray()
     return StageTrainer(
         train_worker,
-        train_loop_config={"job": job, "board": board, "teacher": teacher},
+        train_loop_config={"job": cloudpickle.dumps(job), "board": board, "teacher": teacher},
         rules=rules,
         board=board,
         stage=job.name,

@@ -11,8 +11,8 @@ class StartUp:
     """Laps from the start of this process to the end of its first step.
 
     Attributes:
-        seconds: of each part so far: "process" (Python, Ray, the process group and all imports), then what
-            `lap` names.
+        seconds: of each part so far: "process" (Python, Ray, torch and the process group), then what `lap`
+            names.
     """
 
     def __init__(self) -> None:

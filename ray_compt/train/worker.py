@@ -1,4 +1,4 @@
-"""What every worker of a stage does: the function that Ray Train runs, from the first step or a checkpoint."""
+"""What every worker of a stage does, from the first step or a checkpoint."""
 
 from __future__ import annotations
 
@@ -42,23 +42,20 @@ from ray_compt.train.step import STATS, train_step
 PAUSED_S = 60.0
 
 
-def train_worker(config: dict[str, Any]) -> None:
-    """Train a stage from where its last checkpoint stands to its end, or until it is asked to stop.
+def train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
+    """`entry.train_worker`, when everything is imported.
 
     Args:
-        config: "job" (StageJob), "board" (actor handle) and "teacher" (actor handle or None).
-
-    Raises:
-        UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.
+        start: measures this worker's start.
+        reader: of `start_reader`.
     """
-    start = StartUp()
-    job: StageJob = config["job"]
+    start.lap("imports")
     _quieten(job.verbose)
     with explained(job.folder):
-        _train(job, config["board"], config["teacher"], start)
+        _train(job, board, teacher, start, reader)
 
 
-def _train(job: StageJob, board: Any, teacher: Any, start: StartUp) -> None:
+def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
@@ -74,6 +71,7 @@ def _train(job: StageJob, board: Any, teacher: Any, start: StartUp) -> None:
         last_step=job.steps,
         reader_cpus=job.reader_cpus,
         readers=_readers(job.workers, world),
+        warm=reader,
     )
     micro_batch = agree_micro_batch(job, device)
     deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)
