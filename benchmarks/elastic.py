@@ -5,7 +5,8 @@
 Ours and, in the same run, Ray Train's own elastic training of the same model (benchmarks/peers/ray_train.py), on a
 small cluster on this machine. Parts: "notice" until the group is asked to pause, or until the death is known;
 "save" the checkpoint before a resize; "replace" until the new process begins; "process" Python, Ray, torch and the
-process group; "imports" the rest of them; "checkpoint" reading it; "engine" DeepSpeed; "data" the first batch; "step" the first step.
+process group; "imports" the rest of them; "checkpoint" reading it; "engine" DeepSpeed; "data" the first batch; "step"
+the first step.
 """
 
 from __future__ import annotations
