@@ -3,7 +3,8 @@
 `tests/integration/test_ray_internals.py` fails when another Ray has moved them.
 
 What it changes, and why:
-- no PlacementGroupCleaner: it needs the dashboard's state API and warns each second without it;
+- no PlacementGroupCleaner: it needs the dashboard's state API and warns each second without it; no DatasetManager, a
+  process for each group's start: our workers read for themselves;
 - the number of workers follows what is really free, leaves nodes that are being drained, takes legal counts only,
   and changes after a checkpoint rather than in the middle of a step (`ElasticPolicy`);
 - failures are counted between two checkpoints, not over a month, going back from bad steps is none, and what only
@@ -22,6 +23,7 @@ import ray._private.worker
 from ray._private.state import state as cluster_state
 from ray.train import ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy, FailureDecision
 from ray.train.v2._internal.execution.failure_handling.default import _is_preemption_failure
@@ -71,7 +73,7 @@ class StageTrainer(TorchTrainer):
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
-        return [c for c in callbacks if not isinstance(c, PlacementGroupCleanerCallback)]
+        return [c for c in callbacks if not isinstance(c, (PlacementGroupCleanerCallback, DatasetsCallback))]
 
     def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
         # The controller inherits this process's variables, the only way to reach its limit.

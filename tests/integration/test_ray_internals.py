@@ -37,7 +37,12 @@ def test_the_hooks_that_we_override_still_exist() -> None:
     parameters = inspect.signature(base._initialize_and_run_controller).parameters
     assert any(p.kind is p.VAR_KEYWORD for p in parameters.values()), MOVED
     source = inspect.getsource(inspect.getmodule(base.fit))
-    for name in ("scaling_policy=", "failure_policy=", "PlacementGroupCleanerCallback()"):
+    for name in (
+        "scaling_policy=",
+        "failure_policy=",
+        "PlacementGroupCleanerCallback()",
+        "DatasetsCallback(",
+    ):
         assert name in source, MOVED
 
 
