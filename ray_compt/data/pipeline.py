@@ -24,10 +24,10 @@ import ray
 import ray.data
 import torch
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
+from ray_compt.data.ray_internals import nearby, plan_with_the_whole_cluster
 from ray_compt.data.sample_digest import total
 from ray_compt.data.samples import BadSample, Batch
 from ray_compt.data.tasks import DecodeRows, ReadWindows
@@ -93,6 +93,7 @@ def worker_batches(
         UserError: no batch within the time, `world` does not divide the lanes, or the data changed.
     """
     _hush()
+    plan_with_the_whole_cluster()
     windows = window_reads(index, order, rank=rank, world=world, first_step=first_step, last_step=last_step)
     build = _Build(
         read=ReadWindows(index.source),
@@ -145,14 +146,13 @@ class _Build:
             )
             # Ray fuses steps of equal size into one task: what one reader wants, and nobody else.
             reading = 1 if self.readers <= 2 else 2
-            nearby = _nearby()
             rows = items.map_batches(
                 self.read,
                 batch_size=1,
                 batch_format="pyarrow",
                 num_cpus=self.reader_cpus,
                 compute=TaskPoolStrategy(size=reading),
-                scheduling_strategy=nearby,
+                scheduling_strategy=nearby(),
             )
             return rows.map_batches(
                 self.decode,
@@ -160,7 +160,7 @@ class _Build:
                 batch_format="pyarrow",
                 num_cpus=self.reader_cpus,
                 compute=TaskPoolStrategy(size=self.readers),
-                scheduling_strategy=nearby,
+                scheduling_strategy=nearby(),
             )
 
 
@@ -224,16 +224,6 @@ class _Feeder:
                 return
             except queue.Full:
                 continue
-
-
-def _nearby() -> NodeAffinitySchedulingStrategy:
-    """On this worker's node where there is room, else anywhere.
-
-    Ray's own choice, to spread, would send the next task to a node that has just joined, and the batches, whose order
-    is kept, would wait while that task's process starts.
-    """
-    here = ray.get_runtime_context().get_node_id()
-    return NodeAffinitySchedulingStrategy(here, soft=True, _spill_on_unavailable=True)
 
 
 def _end_execution(dataset: ray.data.Dataset) -> None:

@@ -7,7 +7,10 @@ import pickle
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import ray
+import ray.data
+from ray.data import ExecutionResources
 from ray.train import FailureConfig
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2._internal.execution.failure_handling import FailureDecision
@@ -16,6 +19,7 @@ from ray.train.v2._internal.execution.worker_group.worker import ActorMetadata, 
 from ray.train.v2.api.exceptions import WorkerGroupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ray_compt.data.ray_internals import RateBasedClusterAutoscaler, _whole_cluster
 from ray_compt.errors import TrainingError, UserError
 from ray_compt.report.board import start_board
 from ray_compt.train.bad_steps import GoBack
@@ -59,8 +63,20 @@ def test_the_policy_finds_what_it_asks_ray_for() -> None:
     for name in ("get_draining_nodes", "available_resources_per_node"):
         assert hasattr(cluster_state, name), MOVED
     assert hasattr(ray._private.worker, "listen_error_messages"), MOVED
-    # ray_compt/data/pipeline.py
     assert "_spill_on_unavailable" in inspect.signature(NodeAffinitySchedulingStrategy).parameters, MOVED
+
+
+def test_ray_data_asks_the_autoscaler_that_we_patch(own_ray: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ExecutionResources] = []
+
+    def whole_cluster(autoscaler: RateBasedClusterAutoscaler) -> ExecutionResources:
+        asked.append(_whole_cluster(autoscaler))
+        return asked[-1]
+
+    assert hasattr(RateBasedClusterAutoscaler, "get_total_resources"), MOVED
+    monkeypatch.setattr(RateBasedClusterAutoscaler, "get_total_resources", whole_cluster)
+    assert len(ray.data.range(8).map(lambda row: row).take_all()) == 8
+    assert {resources.cpu for resources in asked} == {12}, MOVED
 
 
 def _accident(text: str = "out of memory") -> WorkerGroupError:
