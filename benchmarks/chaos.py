@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,11 +127,9 @@ def _kill_driver(chaos: Chaos) -> bool:
     return True
 
 
-def _stop_driver(number: str) -> Callable[[Chaos], bool]:
+def _stop_driver(number: int) -> Callable[[Chaos], bool]:
     def act(chaos: Chaos) -> bool:
-        import signal
-
-        chaos.driver.process.send_signal(getattr(signal, number))
+        chaos.driver.process.send_signal(number)
         chaos.driver.process.wait(240)
         return True
 
@@ -163,16 +161,16 @@ ACTS: dict[str, Callable[[Chaos], bool]] = {
     "add a node": _add_node,
     "add another node": _add_node,
     "kill the driver": _kill_driver,
-    "Ctrl-C": _stop_driver("SIGINT"),
-    "SIGTERM": _stop_driver("SIGTERM"),
+    "Ctrl-C": _stop_driver(signal.SIGINT),
+    "SIGTERM": _stop_driver(signal.SIGTERM),
     "damage a checkpoint": _damage_checkpoint,
 }
 
 
 def main() -> int:
     options = _options()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos")))
+    with tempfile.TemporaryDirectory(prefix="chaos") as name:
+        folder = Path(name)
         undisturbed = _undisturbed(folder)
         end = time.monotonic() + 60 * options.minutes
         draw = random.Random(options.seed)
@@ -221,14 +219,13 @@ def _wait(seconds: float, chaos: Chaos) -> None:
 def _outcome(chaos: Chaos, undisturbed: Undisturbed, seconds: float) -> dict[str, Any]:
     finished = chaos.complete() and states(chaos.run) == ["done", "done"]
     stages = (FIRST, SECOND)
-    taken = sum(event["workers"] > 0 for stage in stages for event in chaos.driver.events(stage, "running"))
     outcome = {
         "seconds": round(seconds),
         "acts": chaos.acts,
         "again": chaos.again,
         "failures": sum(len(chaos.driver.events(stage, "failure")) for stage in stages),
         "resizes": sum(len(chaos.driver.events(stage, "resize")) for stage in stages),
-        "starts": taken,
+        "starts": sum(len(chaos.driver.events(stage, "running")) for stage in stages),
         "difference": max(undisturbed.difference(chaos.run, s) for s in stages) if finished else float("inf"),
         "verified": verify_run(chaos.run).well,
     }

@@ -18,14 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults.harness import SmallCluster, small_cluster, wait_for
+from tests.faults.chain import FIRST as STAGE
+from tests.faults.harness import small_cluster, wait_for
 from tests.integration.harness import environment, ledger, tiny_chain, tiny_model
 
-STAGE = "01-small"
 IMPORTS = (
     "import ray_compt.train.worker as w; from ray_compt.train.deepspeed_setup import import_deepspeed as i; "
     "i(cpu=True)"
@@ -155,20 +154,17 @@ def _show(name: str, found: dict[str, list[Parts]]) -> None:
 def _cost_per_step(folder: Path, repeats: int, steps: int) -> None:
     """Samples a second with and without elasticity, in turns, where nothing happens."""
 
-    def rate(cluster: SmallCluster, name: str, **workers: Any) -> float:
-        run = folder / name
-        cluster.train(_chain(folder, name, steps / 22, **workers), run).finish(timeout=600)
-        return float(ledger(run)["stages"][0]["samples_per_second"])
-
-    kinds: dict[str, Callable[[SmallCluster, int], float]] = {
-        "off": lambda cluster, number: rate(cluster, f"off{number}", max=1),
-        "on": lambda cluster, number: rate(cluster, f"on{number}", max=4),
-    }
+    most = {"off": 1, "on": 4}
+    rates: dict[str, list[str]] = {kind: [] for kind in most}
     with small_cluster(2) as cluster:
-        turns = [{kind: run(cluster, number) for kind, run in kinds.items()} for number in range(repeats)]
-    for kind in kinds:
-        found = [turn[kind] for turn in turns]
-        print(f"elasticity {kind}: {', '.join(f'{one:.0f}' for one in found)} samples/s")
+        for number in range(repeats):
+            for kind, workers in most.items():
+                name = f"{kind}{number}"
+                chain = _chain(folder, name, steps / 22, max=workers)
+                cluster.train(chain, folder / name).finish(timeout=600)
+                rates[kind].append(f"{ledger(folder / name)['stages'][0]['samples_per_second']:.0f}")
+    for kind, found in rates.items():
+        print(f"elasticity {kind}: {', '.join(found)} samples/s")
 
 
 if __name__ == "__main__":

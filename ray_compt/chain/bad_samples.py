@@ -22,8 +22,7 @@ class BadSamples:
         self._lines = JsonLines(folder, NAME)
         self._known: set[tuple[str, str]] = set()
         self.count = 0
-        for entry in self._lines.read():
-            self._note(BadSample(**entry))
+        self._recall()
         for bad in found_while_indexing:
             self.add(bad)
         self.store()
@@ -39,6 +38,14 @@ class BadSamples:
     def store(self) -> None:
         """Bring what was added to an object store; on a disk it is there already."""
         self._lines.store()
+
+    def _recall(self) -> None:
+        """Take in what is on disk. A line that does not name a sample is dropped: its sample is found again."""
+        for entry in self._lines.read():
+            try:
+                self._note(BadSample(**entry))
+            except TypeError:
+                continue
 
     def _note(self, bad: BadSample) -> None:
         self._known.add((bad.shard, bad.key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from ray_compt.storage.place import Place
@@ -11,7 +12,8 @@ from ray_compt.storage.place import Place
 class JsonLines:
     """Appends to a file; in an object store what was appended arrives with `store`.
 
-    A last line that a crash cut in half is closed on opening, and passed over by `read`.
+    A last line that a crash cut in half is closed by the next `append`, and passed over by `read`, which writes
+    nothing.
 
     Args:
         folder: where the file lies.
@@ -21,11 +23,12 @@ class JsonLines:
     def __init__(self, folder: Place, name: str):
         self._copy = folder.working_copy(name)
         self._path = self._copy.path / name
-        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
-            self._write("\n")
+        self._end = "\n" if self._cut_off() else ""
 
     def append(self, entry: dict[str, Any]) -> None:
-        self._write(json.dumps(entry) + "\n")
+        with self._path.open("a") as file:
+            file.write(self._end + json.dumps(entry) + "\n")
+        self._end = ""
 
     def read(self) -> list[dict[str, Any]]:
         """Every whole line, in order."""
@@ -42,9 +45,12 @@ class JsonLines:
         """
         self._copy.push()
 
-    def _write(self, text: str) -> None:
-        with self._path.open("a") as file:
-            file.write(text)
+    def _cut_off(self) -> bool:
+        if not self._path.exists() or not self._path.stat().st_size:
+            return False
+        with self._path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -107,7 +107,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
         room = _look(self._rules, None, cluster_state.get_draining_nodes())
-        count = affordable(room.free, room.whole, self._rules)
+        count = room.workers
         if count < affordable(room.whole, room.whole, self._rules) and waited < SETTLE_S:
             return NoopDecision()
         if not count:
@@ -135,17 +135,17 @@ class ElasticPolicy(ElasticScalingPolicy):
             return NoopDecision()
         self._looked = now
         room = _look(self._rules, worker_group_state, draining)
-        count = affordable(room.free, room.whole, self._rules)
+        count = room.workers
         if leaving:
             return self._leave(leaving, count)
-        self._check_room(count, room, now)
+        self._check_room(room, now)
         if count and count != worker_group_state.num_workers:
             return self._begin_pause()
         return NoopDecision()
 
-    def _check_room(self, count: int, room: _Room, now: float) -> None:
+    def _check_room(self, room: _Room, now: float) -> None:
         """A group that lost its readers' room with a node would wait for its data for ever."""
-        self._short_since = None if count else (self._short_since or now)
+        self._short_since = None if room.workers else (self._short_since or now)
         if self._short_since is not None and now - self._short_since > self._rules.wait_s:
             raise self._no_room(room.whole)
 
@@ -173,7 +173,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         if not answered and waited < patience(self._rules.pause_s, deadlines, time.time()):
             return NoopDecision()
         room = _look(self._rules, group, draining)
-        count = affordable(room.free, room.whole, self._rules) or group.num_workers
+        count = room.workers or group.num_workers
         self._withdraw()
         reason = _reason(group.num_workers, count, leaving)
         values = {"from": group.num_workers, "to": count, "reason": reason, "pause_s": round(waited, 3)}
@@ -197,10 +197,11 @@ class ElasticPolicy(ElasticScalingPolicy):
 
 @dataclass(frozen=True)
 class _Room:
-    """The nodes that live and are not being drained: what each has, and what of it is free."""
+    """The nodes that live and are not being drained: what each has, what of it is free, and how many workers fit."""
 
     whole: dict[str, Resources]
     free: dict[str, Resources]
+    workers: int
 
 
 def _look(rules: ScalingRules, group: WorkerGroupState | None, draining: dict[str, int]) -> _Room:
@@ -211,7 +212,7 @@ def _look(rules: ScalingRules, group: WorkerGroupState | None, draining: dict[st
         node = worker.metadata.node_id
         if node in whole:
             free[node] = add(free.get(node, {}), rules.per_worker)
-    return _Room(whole, free)
+    return _Room(whole, free, affordable(free, whole, rules))
 
 
 def _leaving(group: WorkerGroupState, draining: dict[str, int]) -> list[str]:

@@ -123,13 +123,14 @@ def _resume(job: StageJob, board: Any, device: torch.device) -> tuple[EngineStat
 
 def _save(engine: Any, job: StageJob, progress: Progress, rank: int) -> None:
     state = gather_state(engine)
+    metrics = {"step": progress.step}
+    if rank != 0:
+        ray.train.report(metrics)
+        return
+    assert state is not None
     with Scratch() as folder:
-        checkpoint = None
-        if rank == 0:
-            assert state is not None
-            write_checkpoint(folder, state, progress, job.digest)
-            checkpoint = Checkpoint.from_directory(folder)
-        ray.train.report({"step": progress.step}, checkpoint=checkpoint)
+        write_checkpoint(folder, state, progress, job.digest)
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
 
 
 def _commit(job: StageJob) -> None:

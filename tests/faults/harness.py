@@ -94,8 +94,7 @@ class Driver:
         try:
             self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise AssertionError(f"did not end within {timeout:g} s:\n{self.output}") from None
         assert self.process.returncode == code, self.output
         assert "Traceback" not in self.output
@@ -205,8 +204,7 @@ class SmallCluster:
         """End everything that this cluster or its drivers started."""
         left = [child for raylet in self._raylets(self.nodes) for child in raylet.children(recursive=True)]
         for driver in self.drivers:
-            driver.process.kill()
-            driver.process.wait()
+            driver.kill()
         self.cluster.shutdown()
         end([process for process in left if process.is_running()])
 
@@ -220,7 +218,7 @@ class SmallCluster:
 @contextmanager
 def small_cluster(*cpus: float) -> Iterator[SmallCluster]:
     """A cluster with one node for each number of CPUs; nothing of it is left afterwards."""
-    with ray_folder() as folder, _only(environment(folder) | {"RAY_TMPDIR": folder}):
+    with ray_folder() as folder, _only(environment(folder)):
         cluster = SmallCluster(folder, Cluster())
         try:
             for count in cpus:

@@ -5,8 +5,6 @@ Each test is one run. A row waits for its moment and does harm; the run must hav
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +73,7 @@ def _all_at_once(cluster: SmallCluster, driver: Driver) -> None:
 
 def _hanging(cluster: SmallCluster, driver: Driver) -> None:
     driver.wait_for_step(FIRST, 100)
-    os.kill(cluster.wait_for_processes(WORKER)[-1].pid, signal.SIGSTOP)
+    cluster.wait_for_processes(WORKER)[-1].suspend()
 
 
 def _in_the_last_steps(cluster: SmallCluster, driver: Driver) -> None:
