@@ -25,7 +25,6 @@ from ray_compt.train.entry import train_worker
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
 from ray_compt.train.scaling import READING_TASKS, ScalingRules
-from ray_compt.train.signals import Noted, noted_signals
 
 POLL_S = 0.25
 # Longest time that a stop waits for the checkpoint.
@@ -80,18 +79,17 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
 
 def _fit(job: StageJob, teacher_actor: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
-    with _teacher(job, teacher_actor) as teacher, noted_signals() as signals:
+    with _teacher(job, teacher_actor) as teacher:
         trainer = _trainer(job, board, teacher)
         fit = _Fit(trainer)
         try:
-            _wait(fit, board, listen, signals)
+            _wait(fit, board, listen)
         except (KeyboardInterrupt, SystemExit):
-            signals.clear()
             listen(
                 Event("note", {"text": "stopping after a checkpoint; a second Ctrl-C does not wait for it"})
             )
             board.ask.remote("stop", final=True)
-            _wait(fit, board, listen, signals, limit_s=STOP_S)
+            _wait(fit, board, listen, limit_s=STOP_S)
             raise
     if fit.failure is not None:
         raise _readable(fit.failure, job)
@@ -118,16 +116,12 @@ class _Fit:
             self.ended.set()
 
 
-def _wait(
-    fit: _Fit, board: Any, listen: Callable[[Event], None], signals: Noted, limit_s: float = float("inf")
-) -> None:
-    """Pass events on until the training or the time ends, or a signal's handler raises."""
+def _wait(fit: _Fit, board: Any, listen: Callable[[Event], None], limit_s: float = float("inf")) -> None:
+    """Pass events on until the training or the time ends."""
     end = time.monotonic() + limit_s
     while not fit.ended.wait(POLL_S) and time.monotonic() < end:
         _relay(board, listen)
-        signals.check()
     _relay(board, listen)
-    signals.check()
 
 
 def _relay(board: Any, listen: Callable[[Event], None]) -> None:

@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 
 from ray_compt.chain.listener import EVENTS
 from ray_compt.storage import JsonLines, open_place
-from tests.integration.harness import command, end, environment, ray_folder
+from tests.integration.harness import command, end, environment, hear_interrupts, ray_folder
 
 WAIT_S = 240
 WORKER, TEACHER, READER, EVALUATION = (
@@ -165,6 +165,7 @@ class SmallCluster:
             stdout=log.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=hear_interrupts,
         )
         driver = Driver(process, run, log)
         self.drivers.append(driver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,11 @@ def compt(*arguments: str | Path, timeout: float = TIMEOUT_S) -> subprocess.Comp
         )
 
 
+def hear_interrupts() -> None:
+    """For a child: a shell that starts the tests in the background makes all their processes ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(ready: Callable[[], bool], number: int, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start a `compt` with a Ray of its own, send it a signal once `ready`; returns the ended process.
 
@@ -102,6 +108,7 @@ def interrupted(ready: Callable[[], bool], number: int, *arguments: str | Path) 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_interrupts,
         )
         family: list[psutil.Process] = []
         try:
