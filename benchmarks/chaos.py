@@ -11,7 +11,6 @@ Prints one line an act and a table at the end; exit code 0 only where every run 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 from ray_compt.chain.verify import verify_run
 from tests.faults.chain import FIRST, SECOND, STEPS, TOLERANCE, Undisturbed, states, write_chain
 from tests.faults.harness import READER, TEACHER, WORKER, Driver, SmallCluster, kill, small_cluster
+from tests.harm import cut
 from tests.integration.harness import compt
 
 # Seconds between two acts; shorter than a start takes, now and then.
@@ -146,7 +146,7 @@ def _damage_checkpoint(chaos: Chaos) -> bool:
     newest = max((chaos.run / stage).glob("checkpoints/checkpoint_2*"))
     file = newest / chaos.random.choice(["weights.safetensors", "moments.safetensors"])
     if file.exists():
-        os.truncate(file, file.stat().st_size // 2)
+        cut(file)
     return True
 
 

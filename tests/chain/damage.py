@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ray_compt.chain.verify import RunReport, StageReport, verify_run
+from tests import harm
 from tests.chain.fabricate import SMALL, SMALL_STEPS
 
 # The last checkpoint of the finished stage.
@@ -33,20 +34,11 @@ def files(run: Path) -> dict[str, bytes]:
 
 
 def flip(path: str) -> Callable[[Path], None]:
-    def damage(run: Path) -> None:
-        content = bytearray((run / path).read_bytes())
-        content[-3] ^= 1
-        (run / path).write_bytes(content)
-
-    return damage
+    return lambda run: harm.flip(run / path)
 
 
 def cut(path: str) -> Callable[[Path], None]:
-    def damage(run: Path) -> None:
-        content = (run / path).read_bytes()
-        (run / path).write_bytes(content[: len(content) // 2])
-
-    return damage
+    return lambda run: harm.cut(run / path)
 
 
 def remove(path: str) -> Callable[[Path], None]:

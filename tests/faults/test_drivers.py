@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.chain import FIRST, SECOND, Undisturbed, states
 from tests.faults.harness import EVALUATION, WORKER, Driver, SmallCluster, small_cluster, wait_for
+from tests.harm import cut, flip
 
 
 def _starting(cluster: SmallCluster, driver: Driver) -> None:
@@ -31,21 +31,11 @@ def _between_stages(cluster: SmallCluster, driver: Driver) -> None:
     wait_for("the second stage", lambda: (driver.run / SECOND).exists())
 
 
-def _cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def _flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
 # A moment, and what becomes of the newest checkpoint of the first stage once the driver is dead.
 LIVES: tuple[tuple[Callable[[SmallCluster, Driver], None], Callable[[Path], None] | None, str], ...] = (
     (_starting, None, ""),
-    (_training, _cut, "weights"),
-    (_training, _flip, "moments"),
+    (_training, cut, "weights"),
+    (_training, flip, "moments"),
     (_training, Path.unlink, "weights"),
     (_exporting, None, ""),
     (_evaluating, None, ""),

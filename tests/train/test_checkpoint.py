@@ -22,6 +22,7 @@ from ray_compt.train.checkpoint import (
     write_checkpoint,
 )
 from ray_compt.train.state import EngineState
+from tests.harm import cut, flip
 
 STATE = EngineState(
     weights={"clip.a": torch.randn(3, 2), "clip.logit_scale": torch.ones(1)},
@@ -56,22 +57,12 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
         read_checkpoint(open_place(folder), "somebody else")
 
 
-def _flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-
-
 def _quietly(_: DamagedCheckpoint) -> None:
     """Pass it over."""
 
 
-def _cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-7])
-
-
 @pytest.mark.parametrize("name", ["weights.safetensors", "moments.safetensors", "state.json"])
-@pytest.mark.parametrize("harm", [_flip, _cut, Path.unlink])
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
 def test_the_one_before_a_damaged_checkpoint_is_used(
     tmp_path: Path, name: str, harm: Callable[[Path], None]
 ) -> None:
