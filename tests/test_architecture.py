@@ -25,7 +25,7 @@ LEVELS = (
     {"cli"},
     {"chain", "sweep"},
     {"train", "evaluate", "plan", "report"},
-    {"distill", "data", "growth", "models"},
+    {"teacher", "distill", "data", "growth", "models"},
     {"storage"},
     {"config"},
     {"errors"},

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain, StageConfig, WorkersConfig
 from ray_compt.train.cluster import Needs, usable_cores
+from ray_compt.train.teacher import fewest_replicas
 
 READING_CORES = 1
 
@@ -25,8 +26,8 @@ def chain_needs(chain: Chain, plans: Sequence[StagePlan]) -> Needs:
         most=max(workers.most for workers in stages),
         cpus=max(workers.cpus for workers in stages),
         gpus=max(workers.gpus for workers in stages),
-        teacher_cpus=max((teacher.cpus for teacher in forced), default=0),
-        teacher_gpus=max((teacher.gpus for teacher in forced), default=0),
+        teacher_cpus=max((fewest_replicas(teacher) * teacher.cpus for teacher in forced), default=0),
+        teacher_gpus=max((fewest_replicas(teacher) * teacher.gpus for teacher in forced), default=0),
         reader_cpus=chain.data.reader_cpus,
     )
 
@@ -38,9 +39,9 @@ def within_machine(workers: WorkersConfig) -> WorkersConfig:
 
 
 def place_teacher(stage: StageConfig) -> tuple[bool, str]:
-    """Whether a stage's teacher is a shared actor, and why.
+    """Whether a stage's teacher is a service, and why.
 
-    An actor pays where a device is left for it beside the workers; on a device that they fill, computing
+    A service pays where a device is left for it beside the workers; on a device that they fill, computing
     the features inside each worker costs the same and moves no data.
     """
     import ray
@@ -49,11 +50,11 @@ def place_teacher(stage: StageConfig) -> tuple[bool, str]:
         return stage.teacher.placement == "actor", "as teacher.placement says"
     if stage.workers.gpus:
         spare = ray.cluster_resources().get("GPU", 0) - stage.workers.most * stage.workers.gpus
-        if stage.teacher.gpus and spare >= stage.teacher.gpus:
+        if stage.teacher.gpus and spare >= stage.teacher.gpus * fewest_replicas(stage.teacher):
             return True, f"{spare:g} GPUs are left beside the workers"
         return False, "no GPU is left beside the workers"
     spare = _cores() - stage.workers.most * stage.workers.cpus - READING_CORES
-    if spare >= stage.teacher.cpus:
+    if spare >= stage.teacher.cpus * fewest_replicas(stage.teacher):
         return True, f"{spare:g} of {_cores():g} CPU cores are left beside the workers and their readers"
     return False, "no CPU core is left beside the workers and their readers"
 

@@ -19,15 +19,17 @@ from ray_compt.chain.placement import chain_needs, place_teacher, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
 from ray_compt.config.schema import Chain
-from ray_compt.distill.settings import DistillPlan
-from ray_compt.distill.teacher import TeacherSpec
+from ray_compt.data import Order, legal_world_sizes
 from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import JsonLines
+from ray_compt.teacher import TeacherSpec
+from ray_compt.teacher.spec import rows_at_once, weights_digest
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob
 from ray_compt.train.stage import train_stage
+from ray_compt.train.teacher import MOST_ROWS
 
 
 def train_chain(
@@ -122,7 +124,7 @@ class _Run:
     ) -> None:
         started, earlier = time.monotonic(), entry.seconds
         teacher = before[-1] if before and plan.distill.active else None
-        as_actor, why = place_teacher(plan.config) if teacher else (False, "")
+        served, why = place_teacher(plan.config) if teacher else (False, "")
         job = self._job(plan, entry, before)
         entry = self.ledger.update(
             entry,
@@ -132,19 +134,19 @@ class _Run:
             growth=plan.growth_text,
             data=self.inputs.train.digest,
             distill_weight=plan.distill.weight,
-            teacher=("actor" if as_actor else "inline") if teacher else None,
+            teacher=("actor" if served else "inline") if teacher else None,
         )
         self.terminal.line(f"{title}: {describe_stage(plan, job.steps)}")
         if teacher:
             self.terminal.line(
-                f"  teacher {teacher[1].name} {'in an actor' if as_actor else 'in each worker'}: {why}"
+                f"  teacher {teacher[1].name} {'as a service' if served else 'in each worker'}: {why}"
             )
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
             events = JsonLines(job.path, EVENTS)
             listener = Listener(self.ledger, entry, lines, bad, events, earlier, started)
             try:
-                trained = train_stage(job, teacher_actor=as_actor, listen=listener)
+                trained = train_stage(job, served=served, listen=listener)
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])
@@ -180,7 +182,8 @@ class _Run:
         path.make()
         source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
         initial = write_initial(path, plan, source, seed=self.chain.seed)
-        teacher = self._teacher(before, plan.distill)
+        order = self.inputs.order(stage.train.global_batch)
+        teacher = self._teacher(before, plan, order)
         return StageJob(
             name=entry.name,
             folder=str(path),
@@ -191,7 +194,7 @@ class _Run:
             workers=within_machine(stage.workers) if self.on_this_machine else stage.workers,
             steps=plan.steps(self.inputs.train.samples, self.step_limit),
             index=self.inputs.train,
-            order=self.inputs.order(stage.train.global_batch),
+            order=order,
             preprocess=self.inputs.preprocess(plan.model),
             reader_cpus=self.chain.data.reader_cpus,
             max_bad_share=self.chain.data.max_bad_share,
@@ -203,13 +206,24 @@ class _Run:
         )
 
     def _teacher(
-        self, before: list[tuple[StagePlan, StageEntry]], distill: DistillPlan
+        self, before: list[tuple[StagePlan, StageEntry]], taught: StagePlan, order: Order
     ) -> TeacherSpec | None:
-        if not before or not distill.active:
+        if not before or not taught.distill.active:
             return None
         plan, entry = before[-1]
+        config, folder = taught.config.teacher, str(self.folder.stage(entry))
         preprocess = self.inputs.preprocess(plan.model)
-        return TeacherSpec(str(self.folder.stage(entry)), preprocess.mean, preprocess.std)
+        counts = legal_world_sizes(order.global_batch, order.lanes)
+        most = max(count for count in counts if count <= taught.config.workers.most)
+        return TeacherSpec(
+            folder,
+            weights_digest(folder),
+            preprocess.mean,
+            preprocess.std,
+            config.precision,
+            config.rows or rows_at_once(order.global_batch // most, MOST_ROWS),
+            config.compile,
+        )
 
     def _current(self, entry: StageEntry) -> StageEntry:
         """The ledger's newest entry of the same stage."""

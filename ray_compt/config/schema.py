@@ -276,18 +276,56 @@ class TeacherConfig(Section):
     """The frozen predecessor that serves features."""
 
     placement: Literal["auto", "actor", "inline"] = Field(
-        "auto", description="A shared actor, a copy inside each worker, or whichever suits."
+        "auto", description="A service that all workers share, a copy inside each worker, or whichever suits."
     )
-    gpus: float = Field(0, ge=0, description="GPUs of the teacher actor.")
-    cpus: float = Field(1, gt=0, description="Logical CPUs of the teacher actor.")
+    gpus: float = Field(0, ge=0, description="GPUs of one replica of the service.")
+    cpus: float = Field(1, gt=0, description="Logical CPUs of one replica of the service.")
+    replicas: int | Literal["auto"] = Field(
+        1, description="Copies of the model; auto: from 1 to max_replicas, as the queue asks."
+    )
+    max_replicas: int = Field(4, ge=1, description="Most copies where replicas is auto.")
+    ahead: int = Field(
+        1, ge=1, le=64, description="Batches whose features a worker asks for before their turn."
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="Arithmetic of the teacher; the error of its features is printed. fp16 needs GPUs.",
+    )
+    rows: int | None = Field(
+        None,
+        ge=1,
+        description="Samples that run at once; null: what divides a worker's share of the batch, at most 256.",
+    )
+    compile: bool = Field(False, description="Run the teacher through torch.compile.")
     timeout_s: float = Field(
         300, gt=0, le=LONGEST_WAIT_S, description="Seconds to wait for features before the stage fails."
+    )
+    ttl_s: float = Field(
+        60,
+        gt=0,
+        le=LONGEST_WAIT_S,
+        description="Seconds that a service outlives a driver that died; one that ends gives it back at once.",
     )
 
     @field_validator("gpus", "cpus")
     @classmethod
     def _countable(cls, value: float) -> float:
         return countable(value)
+
+    @field_validator("replicas")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise broken_rule(f"{value} replicas cannot serve", "write 1 or more, or auto")
+        return value
+
+    @model_validator(mode="after")
+    def _half_needs_a_gpu(self) -> TeacherConfig:
+        if self.precision == "fp16" and not self.gpus and self.placement == "actor":
+            raise broken_rule(
+                "fp16 needs a GPU, and the teacher has none", "write gpus: 1, or precision: bf16", "precision"
+            )
+        return self
 
 
 class DistillConfig(Section):

@@ -75,29 +75,53 @@ def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> No
     Raises:
         UserError: no cluster at `address`, or too few CPUs or GPUs for the fewest workers.
     """
-    for name, value in (ALWAYS if verbose else ALWAYS | QUIET).items():
-        os.environ.setdefault(name, value)
+    _set_environment(verbose)
     import ray
 
     if not ray.is_initialized():
         if address is None:
             _check_this_machine(needs)
-        _connect(address, needs, verbose=verbose)
+        _connect(address, _own_cpus(needs), verbose=verbose)
     _check_cluster(needs)
+
+
+@contextmanager
+def connected(address: str, *, verbose: bool = False) -> Iterator[None]:
+    """A running cluster, left again at the end.
+
+    Raises:
+        UserError: there is none at `address`.
+    """
+    _set_environment(verbose)
+    import ray
+
+    _connect(address, None, verbose=verbose)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _connect(address: str | None, needs: Needs, *, verbose: bool) -> None:
+def _set_environment(verbose: bool) -> None:
+    for name, value in (ALWAYS if verbose else ALWAYS | QUIET).items():
+        os.environ.setdefault(name, value)
+
+
+def _own_cpus(needs: Needs) -> int:
+    """What Ray counts here: the worker group, one reader each, the teacher, two for evaluation and indexing."""
+    return max(usable_cores(), int(needs.total(min(needs.most, usable_cores()))["CPU"]) + 3)
+
+
+def _connect(address: str | None, cpus: int | None, *, verbose: bool) -> None:
     import ray
 
     level = "INFO" if verbose else "ERROR"
     options: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose, "configure_logging": verbose}
     if address is None:
-        # The worker group, one reader each, the teacher, and two for evaluation and indexing.
-        cpus = max(usable_cores(), int(needs.total(min(needs.most, usable_cores()))["CPU"]) + 3)
         options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
     else:
         _check_address(address)

@@ -15,7 +15,7 @@ def train_worker(config: dict[str, Any]) -> None:
 
     Args:
         config: "job" (a pickled StageJob, which needs what has not been imported yet), "board" (actor handle) and
-            "teacher" (actor handle or None).
+            "teacher" (name of a service or None).
 
     Raises:
         UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.

@@ -10,8 +10,8 @@ from typing import Any
 from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Index, Order, Preprocess
 from ray_compt.distill.settings import DistillPlan
-from ray_compt.distill.teacher import TeacherSpec
 from ray_compt.storage import Place, open_place
+from ray_compt.teacher import TeacherSpec
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ray_compt.data import Batch
 from ray_compt.data.sample_digest import PARTS, from_parts, to_text
 from ray_compt.errors import TrainingError
+from ray_compt.teacher.lessons import Lesson
 from ray_compt.train.bad_steps import BadSteps, GoBack
 from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
@@ -35,22 +35,23 @@ class Recorder:
         self._job, self._board, self._rank, self._world = job, board, rank, world
         self._start: StartUp | None = start
         self.progress = progress
-        self._pending: list[tuple[int, StepResult, float]] = []
+        self._pending: list[tuple[int, StepResult, dict[str, float]]] = []
         self._bad_here = 0
         self._last_step_end = time.monotonic()
         self._last_event = 0.0
-        self._wait = 0.0
+        self._wait = self._teacher_wait = 0.0
         self._writer = MetricsWriter(job.path, progress.step) if rank == 0 else None
         self._bad_steps = BadSteps(job) if rank == 0 else None
         self._notes = 0
         self._post("started", {"workers": world, "step": progress.step})
 
-    def loaded(self, batch: Batch) -> None:
+    def loaded(self, lesson: Lesson) -> None:
         """A batch has arrived; the time since the last step was spent waiting for data and teacher."""
         self._wait = time.monotonic() - self._last_step_end
+        self._teacher_wait = lesson.wait_s
         if self._start is not None:
             self._start.lap("data")
-        for bad in batch.bad:
+        for bad in lesson.batch.bad:
             self._board.post.remote("bad_sample", asdict(bad))
 
     def stepped(self, result: StepResult) -> Progress:
@@ -62,7 +63,11 @@ class Recorder:
         self.progress = replace(
             self.progress, step=self.progress.step + 1, seconds=self.progress.seconds + seconds
         )
-        self._pending.append((self.progress.step, result, self._wait))
+        waits = {
+            "wait_ms": round(1000 * self._wait, 2),
+            "teacher_wait_ms": round(1000 * self._teacher_wait, 2),
+        }
+        self._pending.append((self.progress.step, result, waits))
         self._report_start()
         if now - self._last_event > EVENT_INTERVAL_S:
             self.flush()
@@ -74,9 +79,9 @@ class Recorder:
             return
         rows = [torch.cat([result.stats, result.digest]) for _, result, _ in self._pending]
         table = torch.stack(rows).cpu().tolist()
-        for (step, result, wait), row in zip(self._pending, table):
+        for (step, result, waits), row in zip(self._pending, table):
             digest = to_text(from_parts(row[-PARTS:]))
-            self._record(step, result, wait, dict(zip(STATS, row)), digest)
+            self._record(step, result, waits, dict(zip(STATS, row)), digest)
         last = dict(zip(STATS, table[-1]))
         self._pending = []
         self._last_event = time.monotonic()
@@ -123,7 +128,12 @@ class Recorder:
         self._start = None
 
     def _record(
-        self, step: int, result: StepResult, wait: float, stats: dict[str, float], digest: str
+        self,
+        step: int,
+        result: StepResult,
+        waits: dict[str, float],
+        stats: dict[str, float],
+        digest: str,
     ) -> None:
         stats.pop("request")
         valid, skipped = round(stats.pop("valid")), round(stats.pop("skipped"))
@@ -139,7 +149,7 @@ class Recorder:
             values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
             counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
             counts["skipped_steps"] = self.progress.skipped_steps
-            self._writer.write(step, {**values, **counts, "wait_ms": round(1000 * wait, 2), "digest": digest})
+            self._writer.write(step, {**values, **counts, **waits, "digest": digest})
         if skipped:
             self._skipped(step)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,6 @@ from ray.train.torch import TorchConfig
 from ray.train.v2.api.config import LoggingConfig
 
 from ray_compt.data import legal_world_sizes
-from ray_compt.distill.teacher import start_teacher
 from ray_compt.errors import TrainingError
 from ray_compt.report.board import Event, start_board
 from ray_compt.storage import Place
@@ -25,6 +23,7 @@ from ray_compt.train.entry import train_worker
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
 from ray_compt.train.scaling import READING_TASKS, ScalingRules
+from ray_compt.train.teacher import fewest_replicas, held_teacher
 
 POLL_S = 0.25
 # Longest time that a stop waits for the checkpoint.
@@ -44,7 +43,7 @@ class Trained:
     progress: Progress
 
 
-def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event], None]) -> Trained:
+def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None]) -> Trained:
     """Train a stage to its end, going on from its last checkpoint where there is one.
 
     An exception that a signal raises here (KeyboardInterrupt, SystemExit) lets the workers write a checkpoint
@@ -52,7 +51,7 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
 
     Args:
         job: the stage.
-        teacher_actor: serve the teacher from one shared actor; otherwise each worker holds it.
+        served: the teacher is a service of the cluster's; otherwise each worker holds it.
         listen: called in this thread with each event of the stage.
 
     Raises:
@@ -65,7 +64,7 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
     finished = find_newest(job.checkpoints, job.digest, passed_over)
     if finished is None or finished[1].step < job.steps:
         tidy(job.checkpoints, finished[0] if finished else None)
-        _fit(job, teacher_actor, listen)
+        _fit(job, served, listen)
         finished = find_newest(job.checkpoints, job.digest, passed_over)
         tidy(job.checkpoints, finished[0] if finished else None)
     if finished is None or finished[1].step < job.steps:
@@ -77,9 +76,9 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
     return Trained(*finished)
 
 
-def _fit(job: StageJob, teacher_actor: bool, listen: Callable[[Event], None]) -> None:
+def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
-    with _teacher(job, teacher_actor) as teacher:
+    with held_teacher(job, served, listen) as teacher:
         trainer = _trainer(job, board, teacher)
         fit = _Fit(trainer)
         try:
@@ -134,7 +133,7 @@ def _relay(board: Any, listen: Callable[[Event], None]) -> None:
         listen(event)
 
 
-def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
+def scaling_rules(job: StageJob, *, served: bool) -> ScalingRules:
     """What decides the number of the stage's workers."""
     workers = job.workers
     counts = legal_world_sizes(job.order.global_batch, job.order.lanes)
@@ -142,16 +141,16 @@ def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
         legal=tuple(n for n in counts if workers.min <= n <= workers.most),
         per_worker={"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {}),
         reading_cpus=READING_TASKS * job.reader_cpus,
-        other_cpus=job.teacher_config.cpus if teacher_actor and job.teacher else 0.0,
+        other_cpus=fewest_replicas(job.teacher_config) * job.teacher_config.cpus if served else 0.0,
         look_every_s=workers.resize_s,
         wait_s=workers.wait_s,
         pause_s=workers.timeout_s,
     )
 
 
-def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
+def _trainer(job: StageJob, board: Any, teacher: str | None) -> StageTrainer:
     workers = job.workers
-    rules = scaling_rules(job, teacher_actor=teacher is not None)
+    rules = scaling_rules(job, served=teacher is not None)
     storage_path, filesystem = job.path.for_ray()
     return StageTrainer(
         train_worker,
@@ -175,19 +174,6 @@ def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
             logging_config=LoggingConfig(log_level="INFO" if job.verbose else "CRITICAL"),
         ),
     )
-
-
-@contextmanager
-def _teacher(job: StageJob, as_actor: bool) -> Iterator[Any]:
-    if job.teacher is None or not as_actor:
-        yield None
-        return
-    config = job.teacher_config
-    actor = start_teacher(job.teacher, cpus=config.cpus, gpus=config.gpus)
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)
 
 
 def _readable(error: BaseException, job: StageJob) -> BaseException:

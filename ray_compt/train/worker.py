@@ -18,8 +18,8 @@ from ray.train.v2.api.report_config import CheckpointConsistencyMode
 
 from ray_compt.config.schema import WorkersConfig
 from ray_compt.data import worker_batches
-from ray_compt.distill.teacher import ActorTeacher, InlineTeacher, TeacherClient, with_features
 from ray_compt.storage import Place, Scratch
+from ray_compt.teacher.lessons import lessons
 from ray_compt.train.checkpoint import (
     DamagedCheckpoint,
     Progress,
@@ -37,15 +37,17 @@ from ray_compt.train.requests import Mailbox, OneStepLate, Request
 from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
 from ray_compt.train.step import STATS, train_step
+from ray_compt.train.teacher import teacher_clients
 
 # Longest time that paused workers wait to be replaced before they go on.
 PAUSED_S = 60.0
 
 
-def train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
+def train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reader: Any) -> None:
     """`entry.train_worker`, when everything is imported.
 
     Args:
+        teacher: name of the service that answers features; None: the teacher is in this process, if there is one.
         start: measures this worker's start.
         reader: of `start_reader`.
     """
@@ -55,7 +57,7 @@ def train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) 
         _train(job, board, teacher, start, reader)
 
 
-def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
+def _train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reader: Any) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
@@ -80,12 +82,19 @@ def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any)
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    client = _teacher_client(job, teacher, device)
-    for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):
-        recorder.loaded(batch)
+    clients = teacher_clients(job, teacher, device, rank)
+    last_taught = job.distill.last_step(job.steps)
+    for lesson in lessons(batches, clients, last_taught, job.teacher_config.ahead):
+        recorder.loaded(lesson)
         with out_of_memory_explained(job, micro_batch, device):
             result = train_step(
-                engine, job, batch, features, device, request=mailbox.look(), micro_batch=micro_batch
+                engine,
+                job,
+                lesson.batch,
+                lesson.features[0] if lesson.features else None,
+                device,
+                request=mailbox.look(),
+                micro_batch=micro_batch,
             )
         progress = recorder.stepped(result)
         request = Request(int(asked.push(result.stats[STATS.index("request")])))
@@ -151,14 +160,6 @@ def _readers(workers: WorkersConfig, world: int) -> int:
     cores = sum(node["Alive"] for node in ray.nodes()) * (os.cpu_count() or 1)
     own = 1 if workers.gpus else workers.cpus
     return max(1, int(cores / world - own))
-
-
-def _teacher_client(job: StageJob, actor: Any, device: torch.device) -> TeacherClient | None:
-    if job.teacher is None:
-        return None
-    if actor is not None:
-        return ActorTeacher(actor, job.teacher_config.timeout_s)
-    return InlineTeacher(job.teacher, str(device))
 
 
 def _quieten(verbose: bool) -> None:

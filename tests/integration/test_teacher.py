@@ -1,106 +1,159 @@
-"""The teacher: the same features inside a worker and from the actor, which comes back after it was killed."""
+"""The teacher as a service on a real Ray: shared, watched, repaired, and gone when nobody holds it."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 import ray
 import torch
 
-from ray_compt.data import Batch
-from ray_compt.distill.teacher import (
-    ActorTeacher,
-    InlineTeacher,
-    TeacherSpec,
-    start_teacher,
-    with_features,
-)
-from ray_compt.errors import TrainingError
-from ray_compt.models import build_model, save_model
-from tests.integration.harness import tiny_model
+from ray_compt.errors import TrainingError, UserError
+from ray_compt.teacher import TeacherSpec, directory
+from ray_compt.teacher.autoscale import Bounds
+from ray_compt.teacher.clients import InlineTeacher, ServedTeacher
+from ray_compt.teacher.holding import gets_a_place, serving
+from ray_compt.teacher.lessons import Features, lessons
+from ray_compt.teacher.pool import Place
+from ray_compt.teacher.service import ServiceConfig
+from tests.teacher.models import make_batches, make_teacher
 
-MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+ANSWER_S = 120
+COUNT = 12
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> TeacherSpec:
-    config = tiny_model(32)
-    save_model(tmp_path, build_model(config, seed=1).state_dict(), config, mean=MEAN, std=STD)
-    return TeacherSpec(str(tmp_path), MEAN, STD)
+    return make_teacher(tmp_path)
 
 
-def _batches(count: int) -> list[Batch]:
-    generator = torch.Generator().manual_seed(0)
-    return [
-        Batch(
-            step,
-            torch.randint(0, 256, (4, 3, 8, 8), generator=generator, dtype=torch.uint8),
-            torch.randint(1, 49406, (4, 2, 10), generator=generator),
-            torch.ones(4, dtype=torch.bool),
-            ["k"] * 4,
-        )
-        for step in range(count)
-    ]
-
-
-def test_features_are_those_of_the_model_for_each_batch_until_they_stop(spec: TeacherSpec) -> None:
-    """Requests run ahead; every batch must still meet its own answer, and none is asked for after the end."""
-    batches = _batches(5)
-    client = InlineTeacher(spec, "cpu")
-    pairs = list(with_features(batches, client, last_step=3))
-    assert [batch.step for batch, _ in pairs] == list(range(5))
-    assert [features is None for _, features in pairs] == [False, False, False, True, True]
-    for batch, features in pairs[:3]:
-        image, text = client.result(batch)
-        assert torch.equal(features[0], image) and torch.equal(features[1], text)
-        torch.testing.assert_close(image.norm(dim=-1), torch.ones(4))
-        assert image.shape == (4, 16) and text.shape == (4, 2, 16)
-
-
-def test_the_actor_answers_the_same_bits_and_survives_its_death(own_ray: str, spec: TeacherSpec) -> None:
-    batches = _batches(12)
-    inline = InlineTeacher(spec, "cpu")
-    wanted = [inline.result(batch) for batch in batches]
-    actor = start_teacher(spec, cpus=1, gpus=0)
-    client = ActorTeacher(actor, timeout_s=120)
-    ray.get(actor.ready.remote(), timeout=120)
-    victim = next(
-        p for p in psutil.process_iter(["cmdline"]) if "ray::Teacher" in " ".join(p.info["cmdline"] or [])
+def _config(**changes: Any) -> ServiceConfig:
+    return ServiceConfig(
+        **{"place": Place(1, 0), "replicas": Bounds(1, 1), "ttl_s": 30.0, "hang_s": 60.0, **changes}
     )
 
-    def kill() -> None:
-        time.sleep(0.05)
-        os.kill(victim.pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+def _wanted(spec: TeacherSpec) -> list[Features]:
+    inline = InlineTeacher(spec, "cpu")
+    return [inline.result(batch) for batch in make_batches(COUNT)]
+
+
+def _assert_same_bits(found: list[Features], wanted: list[Features]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other))
+
+
+def _asked(client: ServedTeacher, during: Callable[[int], None] = lambda step: None) -> list[Features]:
     found = []
-    for _, features in with_features(batches, client, last_step=12):
-        found.append(features)
-        time.sleep(0.05)
-    killer.join()
-    assert not victim.is_running()
-    for (image, text), (wanted_image, wanted_text) in zip(found, wanted):
-        assert torch.equal(image, wanted_image) and torch.equal(text, wanted_text)
-    ray.kill(actor)
+    for lesson in lessons(make_batches(COUNT), [client], last_step=COUNT, ahead=2):
+        assert lesson.features is not None
+        found += lesson.features
+        during(lesson.batch.step)
+    return found
 
 
-class _Deaf:
-    def features(self, images: np.ndarray, tokens: np.ndarray) -> None:
-        time.sleep(60)
+def _processes(title: str) -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if " ".join(child.cmdline()).startswith(title)]
 
 
-def test_a_teacher_that_does_not_answer_is_an_error_with_a_mend(own_ray: str) -> None:
-    actor = ray.remote(_Deaf).remote()
-    client = ActorTeacher(actor, timeout_s=0.5)
-    batch = _batches(1)[0]
-    with pytest.raises(TrainingError, match="has not answered for 0.5 s"):
-        client.result(client.request(batch))
-    ray.kill(actor)
+def _until(what: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_two_holders_share_a_service_whose_replicas_may_die(own_ray: str, spec: TeacherSpec) -> None:
+    """Killed: a replica, then the service itself with all of them; the bits are those of a model in the process."""
+    wanted = _wanted(spec)
+
+    def kill(title: str, at: int) -> Callable[[int], None]:
+        def during(step: int) -> None:
+            if step == at:
+                os.kill(_processes(title)[0].pid, signal.SIGKILL)
+
+        return during
+
+    with serving(spec, _config(), "one"), serving(spec, _config(), "two"):
+        assert gets_a_place(spec, Place(1, 0))
+        client = ServedTeacher(spec.name, ANSWER_S)
+        _assert_same_bits(_asked(client, kill("ray::TeacherReplica", 2)), wanted)
+        _assert_same_bits(_asked(client, kill("ray::TeacherService", 5)), wanted)
+        _assert_same_bits(_asked(ServedTeacher(spec.name, ANSWER_S, turn=1)), wanted)
+        holders = _until(lambda: len(found := directory.state(spec.name).leases) == 2 and found)
+        assert {holder.split()[0] for holder in holders} == {"one", "two"}
+        assert len(directory.names()) == 1
+    _until(lambda: not directory.names())
+    _until(lambda: not _processes("ray::Teacher"))
+
+
+def test_a_replica_that_hangs_is_started_again(own_ray: str, spec: TeacherSpec) -> None:
+    wanted = _wanted(spec)
+
+    def hang(step: int) -> None:
+        if step == 1:
+            _until(lambda: directory.state(spec.name).served)
+            _processes("ray::TeacherReplica")[0].suspend()
+
+    with serving(spec, _config(hang_s=3.0), "hangs"):
+        _assert_same_bits(_asked(ServedTeacher(spec.name, ANSWER_S), hang), wanted)
+        assert directory.state(spec.name).restarts >= 1
+
+
+def test_a_service_ends_with_its_last_lease(own_ray: str, spec: TeacherSpec) -> None:
+    """The lease of a holder that died runs out."""
+    service = directory.start_or_find(spec, _config(ttl_s=2.0))
+    ray.get(service.lease.remote("dead", 4.0), timeout=ANSWER_S)
+    time.sleep(2.5)
+    assert directory.names() == [spec.name]
+    _until(lambda: not directory.names())
+
+
+def test_replicas_follow_the_queue(own_ray: str, spec: TeacherSpec) -> None:
+    """A crowd brings a second one, which computes the same bits."""
+    wanted = _wanted(spec)
+    with serving(spec, _config(replicas=Bounds(1, 2)), "crowd"):
+        client = ServedTeacher(spec.name, ANSWER_S)
+        [big] = make_batches(1, rows=512)
+        waiting = [client.request(big) for _ in range(3)]
+
+        def crowded() -> bool:
+            waiting.extend(client.request(big) for _ in range(2))
+            client.result(waiting.pop(0))
+            return directory.state(spec.name).replicas == 2
+
+        _until(crowded, seconds=120)
+        for request in waiting:
+            client.result(request)
+        second = _until(
+            lambda: [node for _, node in ray.get(directory.find(spec.name).replicas.remote())][1:]
+        )
+        assert second
+        _assert_same_bits(_asked(client), wanted)
+
+
+def test_without_room_there_is_no_place(own_ray: str, spec: TeacherSpec) -> None:
+    with serving(spec, _config(place=Place(100, 0)), "giant"):
+        assert not gets_a_place(spec, Place(100, 0), seconds=2)
+
+
+def test_who_gets_no_answer_is_told_what_to_do(own_ray: str, spec: TeacherSpec) -> None:
+    client = ServedTeacher(spec.name, timeout_s=2)
+    with pytest.raises(TrainingError, match="has not answered for 2 s"):
+        client.result(client.request(make_batches(1)[0]))
+
+
+def test_a_model_that_cannot_be_loaded_is_the_users_error(own_ray: str, spec: TeacherSpec) -> None:
+    (Path(spec.folder) / "model.safetensors").write_bytes(b"no model")
+    with serving(spec, _config(), "broken"):
+        client = ServedTeacher(spec.name, ANSWER_S)
+        with pytest.raises(UserError, match="damaged or unreadable"):
+            client.result(client.request(make_batches(1)[0]))

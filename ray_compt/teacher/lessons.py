@@ -1,0 +1,118 @@
+"""Batches with the features that teach them, asked for as early as they can be."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ray_compt.data import Batch
+
+POLL_S = 0.2
+STOP_S = 3.0
+Features = tuple[Tensor, Tensor]
+
+
+class TeacherClient(Protocol):
+    """What a worker asks for features: `request` returns at once, `result` waits.
+
+    Attributes:
+        elsewhere: whether another process computes, so that asking early gains time.
+    """
+
+    elsewhere: bool
+
+    def request(self, batch: Batch) -> Any: ...
+
+    def result(self, request: Any) -> Features: ...
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A batch and what its teachers say.
+
+    Attributes:
+        features: of each teacher, image [n, E] and text [n, K, E]; None from the step on that needs none.
+        wait_s: seconds that the features were waited for once the batch was there.
+    """
+
+    batch: Batch
+    features: tuple[Features, ...] | None
+    wait_s: float
+
+
+@dataclass(frozen=True)
+class _Asked:
+    batch: Batch
+    requests: tuple[Any, ...] | None
+
+
+def lessons(
+    batches: Iterable[Batch], clients: Sequence[TeacherClient], last_step: int, ahead: int = 1
+) -> Iterator[Lesson]:
+    """The batches in order, each with its features.
+
+    A request goes out as soon as its batch leaves the loader, also while a step is being computed.
+
+    Args:
+        clients: one a teacher; none: no batch has features.
+        last_step: batches from this step on have none.
+        ahead: batches that are asked for before their turn.
+    """
+
+    def asked() -> Iterator[_Asked]:
+        for batch in batches:
+            wanted = bool(clients) and batch.step < last_step
+            yield _Asked(batch, tuple(client.request(batch) for client in clients) if wanted else None)
+
+    early = any(client.elsewhere for client in clients)
+    stream = _in_background(asked(), ahead) if early else asked()
+    for one in stream:
+        yield _answered(one, clients)
+
+
+def _answered(asked: _Asked, clients: Sequence[TeacherClient]) -> Lesson:
+    if asked.requests is None:
+        return Lesson(asked.batch, None, 0.0)
+    began = time.monotonic()
+    features = tuple(client.result(request) for client, request in zip(clients, asked.requests))
+    return Lesson(asked.batch, features, time.monotonic() - began)
+
+
+def _in_background(items: Iterator[_Asked], ahead: int) -> Generator[_Asked]:
+    """The items, made in a thread that is at most `ahead` of them in front; its exception comes in its place."""
+    ready: queue.Queue[Any] = queue.Queue(ahead)
+    stopped = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(item, timeout=POLL_S)
+                return
+
+    def run() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=run, name="asking", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join(STOP_S)
