@@ -91,6 +91,14 @@ CHAPTER = Chapter(
             "bf16 needs zero_stage 1",
             train={"precision": "bf16", "zero_stage": 0},
         ),
+        _keys("replicas", "No replicas", "chain.yaml", "0 replicas cannot serve", teacher={"replicas": 0}),
+        _keys(
+            "teacher-fp16",
+            "A teacher in fp16 on CPUs",
+            "chain.yaml",
+            "fp16 needs a GPU, and the teacher has none",
+            teacher={"placement": "actor", "precision": "fp16"},
+        ),
         _keys(
             "choice", "No such choice", "chain.yaml:9", "one of fp32, bf16, fp16", train={"precision": "int8"}
         ),

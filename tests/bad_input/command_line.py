@@ -111,6 +111,30 @@ USAGE = Chapter(
             "RN50x64/nosuch",
             "no weights 'nosuch'",
         ),
+        _words(
+            "teacher-command", "An unknown command of `teacher`", "teacher list", "compt teacher", "'list'"
+        ),
+        _words(
+            "teacher-address",
+            "Teachers of a cluster that is not there",
+            "teacher ls --address 127.0.0.1:1",
+            "address 127.0.0.1:1",
+            "no Ray cluster answers",
+        ),
+        _words(
+            "teacher-nothing",
+            "Serving no model",
+            "teacher serve OUT",
+            "open_clip_config.json",
+            "no model here",
+        ),
+        _words(
+            "teacher-precision",
+            "A precision that there is not",
+            "teacher serve MODEL --precision int8",
+            "--precision",
+            "'int8'",
+        ),
         _words("no-target", "Growing to nothing", "grow MODEL --out OUT", "compt grow", "--to"),
         _words(
             "target",
