@@ -125,7 +125,7 @@ USAGE = Chapter(
             "teacher-nothing",
             "Serving no model",
             "teacher serve OUT",
-            "open_clip_config.json",
+            "out/open_clip_config.json",
             "no model here",
         ),
         _words(
