@@ -1,7 +1,7 @@
-"""Feature space: holding a stage's embeddings near its frozen predecessor's.
+"""Feature space: holding a stage's embeddings near its frozen teachers'.
 
-`resolve_distill` (how strongly, pure), `distillation_loss` (the formula), `start_teacher` and
-`with_features` (serving the predecessor). Must not import train, chain, evaluate or cli.
+`resolve_distill` (how strongly, pure), `choose_teachers` (who teaches), `loss.py` (the formulas),
+`start_teacher` and `with_features` (serving the teachers). Must not import train, chain, evaluate or cli.
 """
 
 from ray_compt.distill.settings import DistillPlan, resolve_distill

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -125,31 +125,31 @@ def start_teacher(spec: TeacherSpec, *, cpus: float, gpus: float) -> Any:
 
 
 def with_features(
-    batches: Iterable[Batch], client: TeacherClient | None, last_step: int
-) -> Iterator[tuple[Batch, tuple[Tensor, Tensor] | None]]:
-    """Pair each batch with its teacher features, asking one batch ahead.
+    batches: Iterable[Batch], clients: Sequence[TeacherClient], last_step: int
+) -> Iterator[tuple[Batch, tuple[tuple[Tensor, Tensor], ...] | None]]:
+    """Pair each batch with the features of every teacher, asking one batch ahead.
 
     Args:
         batches: in order of their steps.
-        client: None: no batch has features.
+        clients: one a teacher; none: no batch has features.
         last_step: batches from this step on have none.
     """
 
     def ask(batch: Batch) -> Any:
-        return client.request(batch) if client is not None and batch.step < last_step else None
+        return [client.request(batch) for client in clients] if batch.step < last_step else []
 
     waiting: tuple[Batch, Any] | None = None
     for batch in batches:
         request = ask(batch)
         if waiting is not None:
-            yield _answered(client, waiting)
+            yield _answered(clients, waiting)
         waiting = (batch, request)
     if waiting is not None:
-        yield _answered(client, waiting)
+        yield _answered(clients, waiting)
 
 
-def _answered(client: TeacherClient | None, waiting: tuple[Batch, Any]) -> Any:
-    batch, request = waiting
-    if client is None or request is None:
+def _answered(clients: Sequence[TeacherClient], waiting: tuple[Batch, Any]) -> Any:
+    batch, requests = waiting
+    if not requests:
         return batch, None
-    return batch, client.result(request)
+    return batch, tuple(client.result(request) for client, request in zip(clients, requests))

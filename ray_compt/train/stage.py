@@ -52,7 +52,7 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
 
     Args:
         job: the stage.
-        teacher_actor: serve the teacher from one shared actor; otherwise each worker holds it.
+        teacher_actor: serve each teacher from a shared actor; otherwise each worker holds them.
         listen: called in this thread with each event of the stage.
 
     Raises:
@@ -79,8 +79,8 @@ def train_stage(job: StageJob, *, teacher_actor: bool, listen: Callable[[Event],
 
 def _fit(job: StageJob, teacher_actor: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
-    with _teacher(job, teacher_actor) as teacher:
-        trainer = _trainer(job, board, teacher)
+    with _teachers(job, teacher_actor) as teachers:
+        trainer = _trainer(job, board, teachers)
         fit = _Fit(trainer)
         try:
             _wait(fit, board, listen)
@@ -142,20 +142,20 @@ def scaling_rules(job: StageJob, *, teacher_actor: bool) -> ScalingRules:
         legal=tuple(n for n in counts if workers.min <= n <= workers.most),
         per_worker={"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {}),
         reading_cpus=READING_TASKS * job.reader_cpus,
-        other_cpus=job.teacher_config.cpus if teacher_actor and job.teacher else 0.0,
+        other_cpus=job.teacher_config.cpus * len(job.teachers) if teacher_actor else 0.0,
         look_every_s=workers.resize_s,
         wait_s=workers.wait_s,
         pause_s=workers.timeout_s,
     )
 
 
-def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
+def _trainer(job: StageJob, board: Any, teachers: list[Any]) -> StageTrainer:
     workers = job.workers
-    rules = scaling_rules(job, teacher_actor=teacher is not None)
+    rules = scaling_rules(job, teacher_actor=bool(teachers))
     storage_path, filesystem = job.path.for_ray()
     return StageTrainer(
         train_worker,
-        train_loop_config={"job": cloudpickle.dumps(job), "board": board, "teacher": teacher},
+        train_loop_config={"job": cloudpickle.dumps(job), "board": board, "teachers": teachers},
         rules=rules,
         board=board,
         stage=job.name,
@@ -178,16 +178,17 @@ def _trainer(job: StageJob, board: Any, teacher: Any) -> StageTrainer:
 
 
 @contextmanager
-def _teacher(job: StageJob, as_actor: bool) -> Iterator[Any]:
-    if job.teacher is None or not as_actor:
-        yield None
-        return
+def _teachers(job: StageJob, as_actor: bool) -> Iterator[list[Any]]:
     config = job.teacher_config
-    actor = start_teacher(job.teacher, cpus=config.cpus, gpus=config.gpus)
+    actors = [
+        start_teacher(teacher.spec, cpus=config.cpus, gpus=config.gpus)
+        for teacher in (job.teachers if as_actor else ())
+    ]
     try:
-        yield actor
+        yield actors
     finally:
-        ray.kill(actor)
+        for actor in actors:
+            ray.kill(actor)
 
 
 def _readable(error: BaseException, job: StageJob) -> BaseException:

@@ -42,20 +42,21 @@ from ray_compt.train.step import STATS, train_step
 PAUSED_S = 60.0
 
 
-def train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
+def train(job: StageJob, board: Any, teachers: list[Any], start: StartUp, reader: Any) -> None:
     """`entry.train_worker`, when everything is imported.
 
     Args:
+        teachers: actors, one for each of the stage's teachers; none: they run in the worker.
         start: measures this worker's start.
         reader: of `start_reader`.
     """
     start.lap("imports")
     _quieten(job.verbose)
     with explained(job.folder):
-        _train(job, board, teacher, start, reader)
+        _train(job, board, teachers, start, reader)
 
 
-def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any) -> None:
+def _train(job: StageJob, board: Any, teachers: list[Any], start: StartUp, reader: Any) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
@@ -80,8 +81,8 @@ def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any)
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    client = _teacher_client(job, teacher, device)
-    for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):
+    clients = _teacher_clients(job, teachers, device)
+    for batch, features in with_features(batches, clients, job.distill.last_step(job.steps)):
         recorder.loaded(batch)
         with out_of_memory_explained(job, micro_batch, device):
             result = train_step(
@@ -153,12 +154,11 @@ def _readers(workers: WorkersConfig, world: int) -> int:
     return max(1, int(cores / world - own))
 
 
-def _teacher_client(job: StageJob, actor: Any, device: torch.device) -> TeacherClient | None:
-    if job.teacher is None:
-        return None
-    if actor is not None:
-        return ActorTeacher(actor, job.teacher_config.timeout_s)
-    return InlineTeacher(job.teacher, str(device))
+def _teacher_clients(job: StageJob, actors: list[Any], device: torch.device) -> list[TeacherClient]:
+    """One for each of the stage's teachers."""
+    if actors:
+        return [ActorTeacher(actor, job.teacher_config.timeout_s) for actor in actors]
+    return [InlineTeacher(teacher.spec, str(device)) for teacher in job.teachers]
 
 
 def _quieten(verbose: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,17 +52,20 @@ def _batches(count: int) -> list[Batch]:
 
 
 def test_features_are_those_of_the_model_for_each_batch_until_they_stop(spec: TeacherSpec) -> None:
-    """Requests run ahead; every batch must still meet its own answer, and none is asked for after the end."""
+    """Requests run ahead; every batch must still meet its own answers, and none is asked for after the end."""
     batches = _batches(5)
-    client = InlineTeacher(spec, "cpu")
-    pairs = list(with_features(batches, client, last_step=3))
+    other = replace(spec, mean=STD, std=MEAN)
+    clients = [InlineTeacher(one, "cpu") for one in (spec, other)]
+    pairs = list(with_features(batches, clients, last_step=3))
     assert [batch.step for batch, _ in pairs] == list(range(5))
     assert [features is None for _, features in pairs] == [False, False, False, True, True]
     for batch, features in pairs[:3]:
-        image, text = client.result(batch)
-        assert torch.equal(features[0], image) and torch.equal(features[1], text)
-        torch.testing.assert_close(image.norm(dim=-1), torch.ones(4))
-        assert image.shape == (4, 16) and text.shape == (4, 2, 16)
+        wanted = [client.result(batch) for client in clients]
+        for (image, text), (wanted_image, wanted_text) in zip(features, wanted, strict=True):
+            assert torch.equal(image, wanted_image) and torch.equal(text, wanted_text)
+            torch.testing.assert_close(image.norm(dim=-1), torch.ones(4))
+            assert image.shape == (4, 16) and text.shape == (4, 2, 16)
+        assert not torch.equal(features[0][0], features[1][0]), "each normalises as it was trained"
 
 
 def test_the_actor_answers_the_same_bits_and_survives_its_death(own_ray: str, spec: TeacherSpec) -> None:
@@ -82,7 +86,7 @@ def test_the_actor_answers_the_same_bits_and_survives_its_death(own_ray: str, sp
     killer = threading.Thread(target=kill)
     killer.start()
     found = []
-    for _, features in with_features(batches, client, last_step=12):
+    for _, (features,) in with_features(batches, [client], last_step=12):
         found.append(features)
         time.sleep(0.05)
     killer.join()
