@@ -65,7 +65,7 @@ class RunFolder:
 
 
 def run_place(run_dir: str) -> Place:
-    """The place of a run folder; a path is made absolute, because workers have other working directories."""
+    """The place of a folder that workers use; a path is made absolute, because their working directories differ."""
     return open_place(run_dir if is_url(run_dir) else Path(run_dir).absolute())
 
 
@@ -120,7 +120,8 @@ def _individual_entries(chain: Chain, stages: list[StageEntry], known: list[Stag
     entries = [StageEntry(stage.name, f"individual/{stage.folder}", stage.model, epochs) for stage in stages]
     entries = [kept.get(entry.folder, entry) for entry in entries]
     first = chain.stages[0]
-    if epochs == first.epochs and chain.individual.warmup_steps in (None, first.train.warmup_steps):
+    same_warmup = chain.individual.warmup_steps in (None, first.train.warmup_steps)
+    if epochs == first.epochs and same_warmup and not first.transfer.distill.teachers:
         entries[0] = stages[0]
     return entries
 

@@ -7,27 +7,26 @@ from collections.abc import Sequence
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain, StageConfig, WorkersConfig
 from ray_compt.train.cluster import Needs, usable_cores
-from ray_compt.train.teacher import fewest_replicas
+from ray_compt.train.teachers import fewest_replicas
 
 READING_CORES = 1
 
 
 def chain_needs(chain: Chain, plans: Sequence[StagePlan]) -> Needs:
-    """The most that any stage needs at once, teacher included where it must be an actor."""
-    actors = [
-        plan.config.teacher
+    """The most that any stage needs at once, teachers included where they must be services."""
+    forced = [
+        (len(plan.teachers) * fewest_replicas(plan.config.teacher), plan.config.teacher)
         for plan in plans
-        if plan.distill.active and plan.config.teacher.placement != "inline"
+        if plan.config.teacher.placement == "actor"
     ]
-    forced = [teacher for teacher in actors if teacher.placement == "actor"]
     stages = [plan.config.workers for plan in plans]
     return Needs(
         workers=max(workers.min for workers in stages),
         most=max(workers.most for workers in stages),
         cpus=max(workers.cpus for workers in stages),
         gpus=max(workers.gpus for workers in stages),
-        teacher_cpus=max((fewest_replicas(teacher) * teacher.cpus for teacher in forced), default=0),
-        teacher_gpus=max((fewest_replicas(teacher) * teacher.gpus for teacher in forced), default=0),
+        teacher_cpus=max((count * teacher.cpus for count, teacher in forced), default=0),
+        teacher_gpus=max((count * teacher.gpus for count, teacher in forced), default=0),
         reader_cpus=chain.data.reader_cpus,
     )
 
@@ -38,8 +37,8 @@ def within_machine(workers: WorkersConfig) -> WorkersConfig:
     return workers.model_copy(update={"max": max(workers.min, min(workers.most, fitting))})
 
 
-def place_teacher(stage: StageConfig) -> tuple[bool, str]:
-    """Whether a stage's teacher is a service, and why.
+def place_teachers(stage: StageConfig, count: int) -> tuple[bool, str]:
+    """Whether a stage's teachers, `count` copies in all, are services, and why.
 
     A service pays where a device is left for it beside the workers; on a device that they fill, computing
     the features inside each worker costs the same and moves no data.
@@ -50,11 +49,11 @@ def place_teacher(stage: StageConfig) -> tuple[bool, str]:
         return stage.teacher.placement == "actor", "as teacher.placement says"
     if stage.workers.gpus:
         spare = ray.cluster_resources().get("GPU", 0) - stage.workers.most * stage.workers.gpus
-        if stage.teacher.gpus and spare >= stage.teacher.gpus * fewest_replicas(stage.teacher):
+        if stage.teacher.gpus and spare >= count * stage.teacher.gpus:
             return True, f"{spare:g} GPUs are left beside the workers"
         return False, "no GPU is left beside the workers"
     spare = _cores() - stage.workers.most * stage.workers.cpus - READING_CORES
-    if spare >= stage.teacher.cpus * fewest_replicas(stage.teacher):
+    if spare >= count * stage.teacher.cpus:
         return True, f"{spare:g} of {_cores():g} CPU cores are left beside the workers and their readers"
     return False, "no CPU core is left beside the workers and their readers"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ray_compt.config.schema import Chain, DistillConfig, StageConfig
+from ray_compt.config.distill_keys import DistillConfig
+from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.distill.settings import NO_TEACHER, DistillPlan, resolve_distill
+from ray_compt.distill.teachers import ChosenTeacher, choose_teachers, passes_taught
 from ray_compt.growth import CannotGrow, explain
 from ray_compt.models import Macs, check_ascending, check_exact, count_macs, count_parameters, model_config
 from ray_compt.plan.cost import individual_epochs
@@ -25,7 +27,8 @@ class StagePlan:
         growth: operator that makes the initial weights; None: random weights.
         growth_text: the same for the ledger and the terminal.
         notes: what growth has to say.
-        distill: the distillation weight over time.
+        distill: the distillation loss and its weight over time.
+        teachers: who teaches, none where nothing is distilled.
     """
 
     number: int
@@ -37,6 +40,7 @@ class StagePlan:
     growth_text: str
     notes: tuple[str, ...]
     distill: DistillPlan
+    teachers: tuple[ChosenTeacher, ...] = ()
 
     def steps(self, samples: int, limit: int | None) -> int:
         """Optimizer steps on `samples` training samples, at most `limit`."""
@@ -48,20 +52,19 @@ def prepare(chain: Chain) -> list[StagePlan]:
     """Decide every stage.
 
     Raises:
-        UserError: an unknown model, one whose training cannot be exact, sizes that do not ascend, or a stage
-            that cannot be grown as asked.
+        UserError: an unknown model, one whose training cannot be exact, sizes that do not ascend, a stage that
+            cannot be grown as asked, or a teacher that is not there or reads other input.
     """
     models = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
     for stage, model in zip(chain.stages, models):
         check_exact(model, where=f"stage {stage.name}")
     check_ascending(models, [stage.name for stage in chain.stages])
     plans = []
-    lineage = 0.0
     for number, (stage, model) in enumerate(zip(chain.stages, models)):
         operator, text, notes = _growth(stage, models[number - 1] if number else None, model)
-        distill = resolve_distill(stage.transfer.distill, stage.epochs, lineage)
-        plans.append(_plan(number, stage, model, operator, text, notes, distill))
-        lineage += stage.epochs
+        teachers = choose_teachers(chain.stages, number, models)
+        distill = resolve_distill(stage.transfer.distill, stage.epochs, passes_taught(chain.stages, teachers))
+        plans.append(_plan(number, stage, model, operator, text, notes, distill, teachers))
     return plans
 
 
@@ -89,10 +92,10 @@ def _plan(
     text: str,
     notes: tuple[str, ...],
     distill: DistillPlan,
+    teachers: tuple[ChosenTeacher, ...] = (),
 ) -> StagePlan:
-    return StagePlan(
-        number, stage, model, count_parameters(model), count_macs(model), operator, text, notes, distill
-    )
+    parameters, macs = count_parameters(model), count_macs(model)
+    return StagePlan(number, stage, model, parameters, macs, operator, text, notes, distill, teachers)
 
 
 def _growth(

@@ -15,21 +15,20 @@ from ray_compt.chain.initial import write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
-from ray_compt.chain.placement import chain_needs, place_teacher, within_machine
+from ray_compt.chain.placement import chain_needs, place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
-from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
+from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
+from ray_compt.chain.teachers import check_outside, stage_teacher
 from ray_compt.config.schema import Chain
-from ray_compt.data import Order, legal_world_sizes
+from ray_compt.data import Order
 from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import JsonLines
-from ray_compt.teacher import TeacherSpec
-from ray_compt.teacher.spec import rows_at_once, weights_digest
 from ray_compt.train.cluster import start_ray
-from ray_compt.train.job import StageJob
+from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.stage import train_stage
-from ray_compt.train.teacher import MOST_ROWS
+from ray_compt.train.teachers import fewest_replicas
 
 
 def train_chain(
@@ -72,6 +71,7 @@ def train_chain(
         if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
             terminal.line(f"chain {chain.name}: complete in {folder.path}")
         else:
+            check_outside(plans)
             start_ray(address, chain_needs(chain, plans), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
@@ -123,8 +123,8 @@ class _Run:
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str
     ) -> None:
         started, earlier = time.monotonic(), entry.seconds
-        teacher = before[-1] if before and plan.distill.active else None
-        served, why = place_teacher(plan.config) if teacher else (False, "")
+        copies = len(plan.teachers) * fewest_replicas(plan.config.teacher)
+        served, why = place_teachers(plan.config, copies) if plan.teachers else (False, "")
         job = self._job(plan, entry, before)
         entry = self.ledger.update(
             entry,
@@ -134,13 +134,12 @@ class _Run:
             growth=plan.growth_text,
             data=self.inputs.train.digest,
             distill_weight=plan.distill.weight,
-            teacher=("actor" if served else "inline") if teacher else None,
+            teacher=("actor" if served else "inline") if plan.teachers else None,
         )
         self.terminal.line(f"{title}: {describe_stage(plan, job.steps)}")
-        if teacher:
-            self.terminal.line(
-                f"  teacher {teacher[1].name} {'as a service' if served else 'in each worker'}: {why}"
-            )
+        if plan.teachers:
+            where = "as a service" if served else "in each worker"
+            self.terminal.line(f"  {teacher_words(plan)} {where}: {why}")
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
             events = JsonLines(job.path, EVENTS)
@@ -161,7 +160,7 @@ class _Run:
             samples_per_second=samples_per_second(progress.samples, progress.seconds),
             metrics=metrics,
             bad_samples=bad.count,
-            **costs(plan, before[-1][0] if before else None, self.chain, progress.step, job.steps),
+            **costs(plan, self.chain, progress.step, job.steps),
         )
         if bad.count:
             self.terminal.warn(
@@ -183,7 +182,6 @@ class _Run:
         source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
         initial = write_initial(path, plan, source, seed=self.chain.seed)
         order = self.inputs.order(stage.train.global_batch)
-        teacher = self._teacher(before, plan, order)
         return StageJob(
             name=entry.name,
             folder=str(path),
@@ -200,30 +198,16 @@ class _Run:
             max_bad_share=self.chain.data.max_bad_share,
             distill=plan.distill,
             teacher_config=stage.teacher,
-            teacher=teacher,
-            teacher_width=before[-1][0].model["embed_dim"] if teacher else None,
+            teachers=self._teachers(plan, before, order),
             verbose=self.verbose,
         )
 
-    def _teacher(
-        self, before: list[tuple[StagePlan, StageEntry]], taught: StagePlan, order: Order
-    ) -> TeacherSpec | None:
-        if not before or not taught.distill.active:
-            return None
-        plan, entry = before[-1]
-        config, folder = taught.config.teacher, str(self.folder.stage(entry))
+    def _teachers(
+        self, plan: StagePlan, before: list[tuple[StagePlan, StageEntry]], order: Order
+    ) -> tuple[StageTeacher, ...]:
+        folders = [self.folder.stage(entry) for _, entry in before]
         preprocess = self.inputs.preprocess(plan.model)
-        counts = legal_world_sizes(order.global_batch, order.lanes)
-        most = max(count for count in counts if count <= taught.config.workers.most)
-        return TeacherSpec(
-            folder,
-            weights_digest(folder),
-            preprocess.mean,
-            preprocess.std,
-            config.precision,
-            config.rows or rows_at_once(order.global_batch // most, MOST_ROWS),
-            config.compile,
-        )
+        return tuple(stage_teacher(teacher, plan, folders, preprocess, order) for teacher in plan.teachers)
 
     def _current(self, entry: StageEntry) -> StageEntry:
         """The ledger's newest entry of the same stage."""

@@ -14,14 +14,14 @@ from ray_compt.report.terminal import Terminal, percent
 COLUMNS = ("model", "parameters", "MACs", "epochs", "zero-shot", "image→text R@1", "cost / alone", "seconds")
 
 
-def costs(plan: StagePlan, teacher: StagePlan | None, chain: Chain, taken: int, steps: int) -> dict[str, int]:
+def costs(plan: StagePlan, chain: Chain, taken: int, steps: int) -> dict[str, int]:
     """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps."""
     spent = training_macs(
         plan.macs,
         captions=chain.data.captions_per_image,
         global_batch=plan.config.train.global_batch,
         steps=taken,
-        teacher=teacher.macs if teacher and plan.distill.active else None,
+        teachers=[teacher.macs for teacher in plan.teachers],
         teacher_steps=min(taken, plan.distill.last_step(steps)),
     )
     return {"macs": spent.total, "teacher_macs": spent.teacher}
@@ -33,8 +33,22 @@ def describe_stage(plan: StagePlan, steps: int) -> str:
     parts.append("from scratch" if plan.growth is None else f"grown ({plan.growth_text})")
     if plan.distill.active:
         fade = "" if plan.distill.stop_at == 1 else f" until {plan.distill.stop_at:g} of the stage"
-        parts.append(f"distillation weight {plan.distill.weight:.3g}{fade} ({plan.distill.reason})")
+        parts.append(f"{_loss_words(plan)} weight {plan.distill.weight:.3g}{fade} ({plan.distill.reason})")
     return ", ".join(parts)
+
+
+def _loss_words(plan: StagePlan) -> str:
+    """The distillation loss: "distillation", or what differs from the paper's."""
+    kind = "" if plan.distill.kind == "embedding" else f"{plan.distill.kind} "
+    towers = "" if plan.distill.towers == "both" else f" of the {plan.distill.towers} tower"
+    return f"{kind}distillation{towers}"
+
+
+def teacher_words(plan: StagePlan) -> str:
+    """A stage's teachers by name, several with their shares."""
+    if len(plan.teachers) == 1:
+        return f"teacher {plan.teachers[0].name}"
+    return "teachers " + ", ".join(f"{teacher.name} ({teacher.share:.0%})" for teacher in plan.teachers)
 
 
 def result_line(entry: StageEntry) -> str:

@@ -1,6 +1,7 @@
 """Reading a chain file for a command: what only its models can tell is checked here, with file and line.
 
-The schema cannot know whether a model exists, sizes ascend or a pair can grow; a rule of that kind goes here.
+The schema cannot know whether a model or a teacher exists, sizes ascend or a pair can grow; a rule of that kind
+goes here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ray_compt.errors import UserError
 
 if TYPE_CHECKING:
+    from ray_compt.config.load import LoadedChain
     from ray_compt.config.schema import Chain, StageConfig
 
 
@@ -31,10 +33,22 @@ def open_chain(file: str, overrides: Sequence[str] | None) -> Chain:
             configs.append(model_config(stage.model, chain.data.image_size))
             neighbours = slice(max(0, number - 1), number + 1)
             check_ascending(configs[neighbours], [stage.name for stage in chain.stages[neighbours]])
+        _check_teachers(loaded, number, configs)
         if number:
             with _blamed_on(loaded.place("stages", number, "transfer", "growth")):
                 _check_growth(stage, configs[number - 1], configs[number])
     return chain
+
+
+def _check_teachers(loaded: LoadedChain, number: int, configs: list[dict[str, Any]]) -> None:
+    from ray_compt.distill.teachers import choose_teacher
+
+    stages = loaded.chain.stages
+    distill = stages[number].transfer.distill
+    for place, choice in enumerate(distill.teachers or () if distill.weight else ()):
+        path = ("stages", number, "transfer", "distill", "teachers", place, "model")
+        with _blamed_on(loaded.place(*path)):
+            choose_teacher(choice, stages, number, configs)
 
 
 def _check_growth(stage: StageConfig, source: dict[str, Any], target: dict[str, Any]) -> None:

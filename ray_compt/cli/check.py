@@ -79,6 +79,9 @@ def _describe(chain: Chain, plan: StagePlan, before: StagePlan | None) -> dict[s
             "stop_at": plan.distill.stop_at,
             "decay": plan.distill.decay,
             "reason": plan.distill.reason,
+            "kind": plan.distill.kind,
+            "towers": plan.distill.towers,
+            "teachers": [{"model": teacher.name, "share": teacher.share} for teacher in plan.teachers],
         },
     }
 
@@ -126,8 +129,16 @@ def _row(stage: dict[str, Any]) -> tuple[str, ...]:
         f"{stage['epochs']:g}",
         ", ".join(map(str, stage["workers"])),
         growth["operator"] + kept,
-        f"{distill['weight']:.3g}{fade}" if distill["weight"] else "-",
+        f"{distill['weight']:.3g}{fade}{_loss_text(distill)}" if distill["weight"] else "-",
     )
+
+
+def _loss_text(distill: dict[str, Any]) -> str:
+    """What differs from the paper's loss and its one teacher."""
+    parts = [distill["kind"]] if distill["kind"] != "embedding" else []
+    parts += [f"{distill['towers']} tower"] if distill["towers"] != "both" else []
+    parts += [f"{len(distill['teachers'])} teachers"] if len(distill["teachers"]) > 1 else []
+    return "".join(f", {part}" for part in parts)
 
 
 def _tower_text(tower: dict[str, Any]) -> str:

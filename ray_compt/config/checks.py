@@ -34,6 +34,7 @@ def check_chain(chain: Chain) -> list[Problem]:
     problems = list(_names(chain))
     for index, stage in enumerate(chain.stages):
         problems += _stage(("stages", index), stage, chain.data.lanes)
+        problems += _teachers(chain, index)
     return problems
 
 
@@ -47,6 +48,26 @@ def _names(chain: Chain) -> Iterator[Problem]:
                 "give every stage its own name, or leave the names out",
             )
         first.setdefault(stage.name, index)
+
+
+def _teachers(chain: Chain, index: int) -> Iterator[Problem]:
+    stage = chain.stages[index]
+    path = ("stages", index, "transfer", "distill", "teachers")
+    later = [other.name for other in chain.stages[index:]]
+    chosen = [teacher.model for teacher in stage.transfer.distill.teachers or ()]
+    for number, model in enumerate(chosen):
+        if model in later:
+            yield Problem(
+                ((*path, number, "model"),),
+                f"{model} is not trained before stage {stage.name}",
+                "name an earlier stage, and write teachers inside the stages that follow it",
+            )
+        elif model in chosen[:number]:
+            yield Problem(
+                ((*path, number, "model"),),
+                f"{model} is named twice",
+                "keep one, with the sum of the weights",
+            )
 
 
 def _stage(path: Path, stage: StageConfig, lanes: int) -> Iterator[Problem]:

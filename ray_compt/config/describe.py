@@ -56,7 +56,9 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The model of a section's field (or of the items of a list of sections)."""
+    """The model of a section's field (or of the items of a list of sections, which may be null instead)."""
+    options = [option for option in _options(annotation) if option is not type(None)]
+    annotation = options[0] if len(options) == 1 else annotation
     if get_origin(annotation) is list:
         annotation = get_args(annotation)[0]
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

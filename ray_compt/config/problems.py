@@ -13,8 +13,11 @@ from pydantic_core import PydanticUndefined
 from ray_compt.config.describe import describe_field, describe_value, example, section_of, suggest
 from ray_compt.config.resolve import CHAIN_KEYS, FLAT_KEYS, SECTIONS, STAGE_KEYS
 from ray_compt.config.schema import Chain, StageConfig
-from ray_compt.config.tree import Node, Path, dotted
+from ray_compt.config.tree import Key, Node, Path, dotted
 from ray_compt.errors import UserError
+
+# What an item of a list of sections has besides its model, with an example.
+_ITEMS: dict[Key, tuple[str, str]] = {"stages": ("epochs", "24"), "teachers": ("weight", "1.0")}
 
 
 def sections() -> dict[str, type[BaseModel]]:
@@ -76,7 +79,7 @@ def _target(location: Path) -> _Target:
     section: type[BaseModel] = Chain
     target = _Target(section, None, ())
     for depth, key in enumerate(location):
-        if isinstance(key, int):  # an item of `stages`
+        if isinstance(key, int):  # an item of a list of sections
             target = _Target(target.section, target.field, location[: depth + 1])
             continue
         field = section.model_fields.get(key)
@@ -104,8 +107,8 @@ def _explain(kind: str, location: Path, context: Mapping[str, Any], target: _Tar
         above = tree.nearest(target.path[:-1])
         message = f"{dotted((*above.path, key))}: missing"
         return UserError(message, where=above.place, mend=f"add {key}: {expected}")
-    if target.path[:1] == ("stages",) and len(target.path) == 2:
-        expected = "a section with model and epochs"
+    if isinstance(target.path[-1], int):
+        expected = f"a section with model and {_ITEMS[target.path[-2]][0]}"
     message = f"{dotted(node.path)}: expected {expected}, found {describe_value(node.plain())}"
     return UserError(message, where=tree.nearest(location).place, mend=_write(target, node))
 
@@ -129,8 +132,10 @@ def _home(key: str, section: type[BaseModel]) -> str:
 
 def _write(target: _Target, node: Node) -> str:
     key, field = target.path[-1], target.field
-    if isinstance(key, int) or field is None:
-        return "write for example - {model: ViT-S-16, epochs: 24}"
+    if isinstance(key, int):
+        name, value = _ITEMS[target.path[-2]]
+        return f"write for example - {{model: ViT-S-16, {name}: {value}}}"
+    assert field is not None
     if isinstance(node.value, str) and _is_number(node.value) and "number" in describe_field(field):
         return f"write {key}: {node.value} without quotes"
     default = field.default

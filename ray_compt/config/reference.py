@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from ray_compt.config import deepspeed_keys as keys
 from ray_compt.config.describe import describe_field, example, section_of
+from ray_compt.config.distill_keys import TeacherChoice
 from ray_compt.config.problems import sections
 from ray_compt.config.resolve import SECTIONS
 from ray_compt.config.schema import Chain, StageConfig
@@ -75,6 +76,12 @@ not be exact with them: the run would not continue as if it had never stopped, a
 """
 
 
+_LISTS: dict[type[BaseModel], str] = {
+    StageConfig: "a list of [stages](#a-stage)",
+    TeacherChoice: "a list of [teachers](#transferdistillteachers) or null",
+}
+
+
 def reference() -> str:
     """The whole page, in Markdown."""
     parts = [INTRODUCTION, _section("The file", Chain, "The keys at the top of the file.")]
@@ -101,8 +108,8 @@ def _row(key: str, field: FieldInfo) -> str:
     if inner is None:
         takes, default, meaning = describe_field(field), _default(key, field), field.description or ""
     else:
-        takes = "a list of [stages](#a-stage)" if inner is StageConfig else "a section"
-        default = "required" if key in ("data", "stages") else ""
+        takes = _LISTS.get(inner, "a section")
+        default = "required" if key in ("data", "stages") else "`null`" if field.default is None else ""
         meaning = field.description or _first_sentence(inner)
     return f"| `{key}` | {takes} | {default} | {meaning} |"
 

@@ -1,8 +1,8 @@
 """The chain file's keys: pydantic models, their defaults and the rules between the keys of one section.
 
-To add a setting, add a field with a description here, read it where it is used and run
-`python -m ray_compt.config.reference > docs/chain_file.md`; the error messages and that page follow from
-the field. Rules across sections are in `checks.py`. Nothing here reads files or imports torch or Ray.
+To add a setting, add a field with a description here (of feature space: in `distill_keys.py`), read it where it
+is used and run `python -m ray_compt.config.reference > docs/chain_file.md`; the error messages and that page
+follow from the field. Rules across sections are in `checks.py`. Nothing here reads files or imports torch or Ray.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.deepspeed_keys import refused_key
+from ray_compt.config.distill_keys import DistillConfig
 from ray_compt.config.section import Section, broken_rule, countable
 
 # The `model:` key of a stage: a name, or open_clip's own configuration written in place.
@@ -328,34 +329,8 @@ class TeacherConfig(Section):
         return self
 
 
-class DistillConfig(Section):
-    """Feature space: L = L_task + weight(t) [(1 - cos_image) + (1 - cos_text)]."""
-
-    weight: float | Literal["auto"] = Field(
-        "auto",
-        description="Scale-free weight of the distillation loss; the paper's alpha 500 at width 512 is 1.95; "
-        "0: no teacher; auto: by how long the predecessors trained.",
-    )
-    stop_at: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="Fraction of the stage after which the weight is 0; null: as weight asks.",
-    )
-    decay: Literal["none", "linear", "cosine"] | None = Field(
-        None, description="How the weight falls from the start to stop_at; null: as weight asks."
-    )
-
-    @field_validator("weight")
-    @classmethod
-    def _not_negative(cls, value: float | str) -> float | str:
-        if isinstance(value, float) and value < 0:
-            raise broken_rule(f"{value:g} is negative", "write 0 or more")
-        return value
-
-
 class TransferConfig(Section):
-    """What a stage takes from its predecessor; the first stage has none and ignores it."""
+    """What a stage takes from its predecessor; the first stage has none, and only distill.teachers acts there."""
 
     growth: GrowthChoice = Field(
         "auto",

@@ -1,7 +1,7 @@
-"""Feature space: holding a stage's embeddings near its frozen predecessor's.
+"""Feature space: holding a stage's embeddings near its frozen teachers'.
 
-`resolve_distill` (how strongly, pure) and `distillation_loss` (the formula). Must not import train, chain,
-evaluate or cli; the predecessor itself is served by `teacher`.
+`resolve_distill` (how strongly, pure), `choose_teachers` (who teaches), `loss.py` (the formulas). Must not import
+train, chain, evaluate or cli; the teachers are served by the room `teacher`.
 """
 
 from ray_compt.distill.settings import DistillPlan, resolve_distill

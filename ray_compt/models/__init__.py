@@ -7,7 +7,7 @@ stored (store.py). Must not import Ray, training or data; torch and open_clip on
 
 from __future__ import annotations
 
-from ray_compt.models.ascending import check_ascending
+from ray_compt.models.ascending import check_ascending, check_teacher
 from ray_compt.models.build import build_model, count_parameters
 from ray_compt.models.configs import model_config, with_image_size
 from ray_compt.models.exactness import check_exact
@@ -19,6 +19,7 @@ from ray_compt.models.store import (
     load_config,
     load_metadata,
     load_preprocess,
+    load_scale,
     load_state,
     save_model,
 )
@@ -31,11 +32,13 @@ __all__ = [
     "check_ascending",
     "check_exact",
     "check_state",
+    "check_teacher",
     "count_macs",
     "count_parameters",
     "load_config",
     "load_metadata",
     "load_preprocess",
+    "load_scale",
     "load_state",
     "make_tokenizer",
     "model_config",

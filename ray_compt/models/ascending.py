@@ -1,4 +1,4 @@
-"""May these models form a chain? Sizes must ascend and neighbours must read the same pictures and tokens."""
+"""May these models form a chain? Sizes must ascend, and a student and its teachers read the same input."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def check_ascending(configs: Sequence[dict[str, Any]], names: Sequence[str]) -> 
                 mend="order the stages from the smallest model to the largest",
             )
         _check_same_input(name, config, next_name, next_config)
+
+
+def check_teacher(config: dict[str, Any], name: str, student: dict[str, Any], student_name: str) -> None:
+    """Check that a model can teach another: from the very pictures and tokens that the student trains on.
+
+    Raises:
+        UserError: it reads another picture size, context length, vocabulary or tokenizer.
+    """
+    check_tokenizer(config, where=f"teacher {name}")
+    mine, theirs = _inputs(student), _inputs(config)
+    for what, value in mine.items():
+        if value != theirs[what]:
+            raise UserError(
+                f"{what} of the teacher {name} is {theirs[what]}, of its student {student_name} {value}",
+                where=f"teacher {name}",
+                mend=f"choose a teacher with the student's {what}, or give the chain the teacher's",
+            )
 
 
 def _check_same_input(name: str, config: dict[str, Any], next_name: str, next_config: dict[str, Any]) -> None:

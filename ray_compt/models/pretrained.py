@@ -14,12 +14,12 @@ from ray_compt.models.configs import model_config, open_clip_name, with_image_si
 from ray_compt.models.names import OPEN_CLIP_PREFIX, family_letter
 from ray_compt.models.store import (
     CONFIG_FILE,
-    WEIGHTS_FILE,
     check_finite,
     compare_shapes,
     load_config,
     load_preprocess,
     read_tensors,
+    weights_file,
     with_vector_scalars,
 )
 from ray_compt.storage import Place, is_url, open_place
@@ -56,7 +56,7 @@ def open_pretrained(
     path = open_place(ref)
     if path.is_folder():
         config = load_config(path)
-        return _open_weights(path / WEIGHTS_FILE, config, image_size, load_preprocess(path))
+        return _open_weights(weights_file(path), config, image_size, load_preprocess(path))
     if path.name.endswith(CHECKPOINT_SUFFIXES):
         return _open_file(path, image_size, model)
     if is_url(ref):

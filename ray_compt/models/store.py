@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "open_clip_config.json"
+# open_clip's own name for weights, as on the Hugging Face hub; where it stands beside `model.safetensors`, that
+# one holds transformers' layout.
+OPEN_CLIP_WEIGHTS_FILE = "open_clip_model.safetensors"
 FORMAT = "ray_compt.model.v1"
 # open_clip keeps these as parameters without dimensions by default, our models with one (see build_model).
 SCALARS = ("logit_scale", "logit_bias")
@@ -82,10 +85,32 @@ def load_state(folder: str | Path | Place) -> dict[str, torch.Tensor]:
         UserError: no model there, a damaged file, or tensors that are not the configuration's.
     """
     config = load_config(folder)
-    path = open_place(folder) / WEIGHTS_FILE
+    path = weights_file(folder)
     state = read_tensors(path)
     check_state(state, config, where=str(path))
     return state
+
+
+def weights_file(folder: str | Path | Place) -> Place:
+    """Where a model's folder has its weights, or should have them."""
+    theirs = open_place(folder) / OPEN_CLIP_WEIGHTS_FILE
+    return theirs if theirs.is_file() else open_place(folder) / WEIGHTS_FILE
+
+
+def load_scale(folder: str | Path | Place) -> float:
+    """exp(logit_scale) of a saved model: the factor of its similarities, 1 / temperature.
+
+    Raises:
+        UserError: no model there, or a damaged file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = weights_file(folder)
+    try:
+        with path.local() as local, safe_open(local, framework="pt") as file:
+            return math.exp(file.get_tensor("logit_scale").item())
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
 
 
 def load_config(folder: str | Path | Place) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from ray_compt.plan.cost import (
     StageCost,
     TrainingMacs,
     individual_epochs,
-    lineage_epochs,
     plan_chain,
     training_macs,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "batches_per_epoch",
     "format_count",
     "individual_epochs",
-    "lineage_epochs",
     "plan_chain",
     "rows",
     "stage_steps",

@@ -1,7 +1,7 @@
 """The cost of a chain in multiply-accumulates (MACs), against training every model alone (docs/cost.md).
 
 Training on one sample costs three forwards of the student (the backward pass counts as two) with one picture
-and K captions each, and one forward of the teacher in the steps that distil. Not counted: the loss, the
+and K captions each, and one forward of each teacher in the steps that distil. Not counted: the loss, the
 optimizer, evaluation, and forwards repeated by activation checkpointing or gradient caching.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ray_compt.config.schema import Chain, StageConfig
+from ray_compt.config.schema import Chain
 from ray_compt.distill.settings import resolve_distill
+from ray_compt.distill.teachers import choose_teachers, passes_taught
 from ray_compt.models import Macs, check_ascending, count_macs, count_parameters, model_config, model_name
 from ray_compt.plan.steps import stage_steps
 
@@ -25,7 +26,7 @@ class TrainingMacs:
 
     Attributes:
         student: forward and backward passes of the trained model.
-        teacher: forward passes of its frozen predecessor.
+        teacher: forward passes of its frozen teachers.
     """
 
     student: int
@@ -51,7 +52,7 @@ class StageCost:
         samples: samples trained on, all epochs together.
         teacher_steps: leading steps that need the teacher's features.
         student_macs: training MACs of the model itself.
-        teacher_macs: MACs of the teacher's forwards.
+        teacher_macs: MACs of all its teachers' forwards.
         macs: both.
         share: `macs` as a fraction of the chain's.
         individual_epochs: passes over the data of the same model trained alone.
@@ -110,21 +111,21 @@ def training_macs(
     captions: int,
     global_batch: int,
     steps: int,
-    teacher: Macs | None = None,
+    teachers: Sequence[Macs] = (),
     teacher_steps: int = 0,
 ) -> TrainingMacs:
-    """MACs of `steps` optimizer steps, the teacher being asked in `teacher_steps` of them.
+    """MACs of `steps` optimizer steps, the teachers being asked in `teacher_steps` of them.
 
     Args:
         student: forward cost of the trained model.
         captions: captions a picture (K).
         global_batch: samples a step, over all workers.
         steps: optimizer steps.
-        teacher: forward cost of the frozen predecessor; None where there is none.
-        teacher_steps: steps in which its features are used.
+        teachers: forward cost of each frozen teacher.
+        teacher_steps: steps in which their features are used.
     """
     trained = FORWARDS_PER_TRAINED_SAMPLE * steps * global_batch * student.forward(captions)
-    taught = teacher_steps * global_batch * teacher.forward(captions) if teacher else 0
+    taught = teacher_steps * global_batch * sum(teacher.forward(captions) for teacher in teachers)
     return TrainingMacs(trained, taught)
 
 
@@ -132,14 +133,12 @@ def plan_chain(chain: Chain, samples: int) -> ChainCost:
     """The cost of a chain over training data of `samples` samples.
 
     Raises:
-        UserError: a model that does not exist, sizes that do not ascend, fewer samples than a global batch.
+        UserError: a model or a teacher that does not exist, sizes that do not ascend, fewer samples than a
+            global batch.
     """
     configs = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
     check_ascending(configs, [model_name(stage.model) for stage in chain.stages])
-    macs = [count_macs(config) for config in configs]
-    stages = [
-        _stage_cost(chain, i, macs, count_parameters(config), samples) for i, config in enumerate(configs)
-    ]
+    stages = [_stage_cost(chain, i, configs, samples) for i in range(len(configs))]
     total = sum(stage.macs for stage in stages)
     individual = sum(stage.individual_macs for stage in stages)
     return ChainCost(
@@ -154,33 +153,29 @@ def plan_chain(chain: Chain, samples: int) -> ChainCost:
     )
 
 
-def lineage_epochs(stages: Sequence[StageConfig], index: int) -> float:
-    """Passes over the data by all stages before stage `index` together."""
-    return sum(stage.epochs for stage in stages[:index])
-
-
 def individual_epochs(chain: Chain) -> float:
     """Passes over the data of every individual model: the chain file's, else those of the first stage."""
     return chain.individual.epochs or chain.stages[0].epochs
 
 
-def _stage_cost(chain: Chain, index: int, macs: list[Macs], parameters: int, samples: int) -> StageCost:
+def _stage_cost(chain: Chain, index: int, configs: list[dict[str, Any]], samples: int) -> StageCost:
     """One stage's cost; its share is not known before all stages are."""
     stage = chain.stages[index]
     captions, global_batch = chain.data.captions_per_image, stage.train.global_batch
     steps = stage_steps(stage.epochs, samples, global_batch)
-    distill = resolve_distill(stage.transfer.distill, stage.epochs, lineage_epochs(chain.stages, index))
+    macs, teachers = count_macs(configs[index]), choose_teachers(chain.stages, index, configs)
+    distill = resolve_distill(stage.transfer.distill, stage.epochs, passes_taught(chain.stages, teachers))
     teacher_steps = distill.last_step(steps)
     cost = training_macs(
-        macs[index],
+        macs,
         captions=captions,
         global_batch=global_batch,
         steps=steps,
-        teacher=macs[index - 1] if index else None,
+        teachers=[teacher.macs for teacher in teachers],
         teacher_steps=teacher_steps,
     )
     alone = training_macs(
-        macs[index],
+        macs,
         captions=captions,
         global_batch=global_batch,
         steps=stage_steps(individual_epochs(chain), samples, global_batch),
@@ -188,9 +183,9 @@ def _stage_cost(chain: Chain, index: int, macs: list[Macs], parameters: int, sam
     return StageCost(
         name=stage.name,
         model=model_name(stage.model),
-        parameters=parameters,
-        image_macs=macs[index].image,
-        text_macs=macs[index].text,
+        parameters=count_parameters(configs[index]),
+        image_macs=macs.image,
+        text_macs=macs.text,
         epochs=stage.epochs,
         steps=steps,
         samples=steps * global_batch,

@@ -69,9 +69,9 @@ def split(share: int, micro_batch: int | None) -> list[slice]:
 
 
 def feature_gradients(features: Features, losses: Losses) -> tuple[list[Tensor | None], Tensor]:
-    """The loss's gradient of each field of `Features`, None where the loss does not use it; and its numbers."""
-    leaves = Features(*(value.detach().requires_grad_() for value in features))
-    loss, numbers = losses(leaves)
+    """The loss's gradient of each tensor of `Features`, None where the loss does not use it; and its numbers."""
+    leaves = [tensor.detach().requires_grad_() for tensor in features.tensors]
+    loss, numbers = losses(Features.of(leaves))
     return list(torch.autograd.grad(loss, leaves, allow_unused=True)), numbers
 
 
@@ -81,14 +81,13 @@ def inner_product(features: Features, gradients: Sequence[Tensor | None], rows: 
     Every part computes the same scale, so each takes one of `parts` equal shares of the scale's gradient.
     """
     total = features.image.new_zeros(())
-    for name, value, gradient in zip(Features._fields, features, gradients):
+    for tensor, gradient in zip(features.tensors, gradients):
         if gradient is not None:
-            mine = gradient / parts if name == "scale" else gradient[rows]
-            total = total + (value * mine).sum()
+            mine = gradient / parts if tensor is features.scale else gradient[rows]
+            total = total + (tensor * mine).sum()
     return total
 
 
 def _joined(parts: list[Features]) -> Features:
-    image, text, _, mapped_image, mapped_text = (list(column) for column in zip(*parts))
-    scale = parts[0].scale
-    return Features(torch.cat(image), torch.cat(text), scale, torch.cat(mapped_image), torch.cat(mapped_text))
+    scales, *rowwise = zip(*(part.tensors for part in parts))
+    return Features.of([scales[0], *map(torch.cat, rowwise)])

@@ -22,9 +22,7 @@ def build_engine(
     Weights go into the module before `deepspeed.initialize`, which copies them into its fp32 masters, and
     the optimizer's moments after it.
     """
-    student = Student(
-        job.model, job.teacher_width, job.seed, checkpointing=job.train.activation_checkpointing
-    )
+    student = Student(job.model, job.map_widths, job.seed, checkpointing=job.train.activation_checkpointing)
     if state is not None:
         with torch.no_grad():
             student.load_state_dict(state.weights)

@@ -15,7 +15,7 @@ def train_worker(config: dict[str, Any]) -> None:
 
     Args:
         config: "job" (a pickled StageJob, which needs what has not been imported yet), "board" (actor handle) and
-            "teacher" (name of a service or None).
+            "teachers" (names of services, none where teachers are inline).
 
     Raises:
         UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.
@@ -23,4 +23,4 @@ def train_worker(config: dict[str, Any]) -> None:
     start, reader = StartUp(), start_reader()
     from ray_compt.train.worker import train
 
-    train(cloudpickle.loads(config["job"]), config["board"], config["teacher"], start, reader)
+    train(cloudpickle.loads(config["job"]), config["board"], config["teachers"], start, reader)

@@ -15,6 +15,23 @@ from ray_compt.teacher import TeacherSpec
 
 
 @dataclass(frozen=True)
+class StageTeacher:
+    """One of a stage's teachers.
+
+    Attributes:
+        spec: what serves its features.
+        width: of its embedding.
+        share: of the distillation weight; a stage's teachers have 1 together.
+        scale: its exp(logit_scale), where its similarities are compared.
+    """
+
+    spec: TeacherSpec
+    width: int
+    share: float = 1.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class StageJob:
     """One stage's work.
 
@@ -24,9 +41,8 @@ class StageJob:
         initial: safetensors file, likewise, of the initial weights (open_clip names); None: random from `seed`.
         model: open_clip's configuration.
         steps: optimizer steps of the whole stage.
-        distill: weight of the distillation loss over time.
-        teacher: the predecessor; None where nothing is distilled.
-        teacher_width: embedding width of the teacher.
+        distill: the distillation loss and its weight over time.
+        teachers: who teaches; none where nothing is distilled.
         max_bad_share: share of unreadable samples above which the stage stops.
     """
 
@@ -45,8 +61,7 @@ class StageJob:
     max_bad_share: float
     distill: DistillPlan
     teacher_config: TeacherConfig
-    teacher: TeacherSpec | None = None
-    teacher_width: int | None = None
+    teachers: tuple[StageTeacher, ...] = ()
     verbose: bool = False
 
     @property
@@ -59,11 +74,21 @@ class StageJob:
         return self.path / "checkpoints"
 
     @property
+    def map_widths(self) -> tuple[int | None, ...]:
+        """Width that each teacher's learnt maps lead to; None where features are compared as they are.
+
+        Similarities are compared between models, never features, so the relational loss needs no map.
+        """
+        own = self.model["embed_dim"]
+        mapped = self.distill.kind != "relational"
+        return tuple(teacher.width if mapped and teacher.width != own else None for teacher in self.teachers)
+
+    @property
     def digest(self) -> str:
         """Names what a checkpoint must agree with to be continued: the model and the order of samples."""
         identity = {
             "model": self.model,
-            "teacher_width": self.teacher_width,
+            "maps": [[place, width] for place, width in enumerate(self.map_widths) if width is not None],
             "seed": self.seed,
             "index": self.index.digest,
             "order": [self.order.global_batch, self.order.lanes, self.order.window_batches],

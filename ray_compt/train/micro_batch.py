@@ -25,6 +25,7 @@ from ray_compt.data import Batch
 from ray_compt.errors import UserError
 from ray_compt.storage import Place
 from ray_compt.train.accumulate import backward_batch
+from ray_compt.train.distilling import distillation_share
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import Gathered, clip_loss
 from ray_compt.train.step import DTYPES, inputs
@@ -155,7 +156,8 @@ def _key(job: StageJob, share: int, device: torch.device) -> str:
         properties = torch.cuda.get_device_properties(device)
         name, memory = properties.name, properties.total_memory
     train = job.train
-    identity: list[Any] = [job.model, job.teacher_width, job.preprocess.captions_per_image]
+    teachers = [teacher.width for teacher in job.teachers]
+    identity: list[Any] = [job.model, job.distill.kind, teachers, job.preprocess.captions_per_image]
     identity += [train.precision, train.zero_stage, train.activation_checkpointing, train.deepspeed]
     identity += [share, dist.get_world_size(), name, memory, torch.__version__]
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -177,13 +179,13 @@ class _Trial:
     def __call__(self, micro_batch: int) -> None:
         job, device = self._job, self._device
         student = Student(
-            job.model, job.teacher_width, job.seed, checkpointing=job.train.activation_checkpointing
+            job.model, job.map_widths, job.seed, checkpointing=job.train.activation_checkpointing
         ).to(device, DTYPES[job.train.precision])
         kept = _set_aside(job, student, device)
         batch = _made_up_batch(job, self._share)
         backward_batch(
             _Alone(),
-            lambda rows: Features(*student(*inputs(job, batch, rows, device))),
+            lambda rows: Features.of(student(*inputs(job, batch, rows, device))),
             self._losses,
             self._share,
             micro_batch,
@@ -192,11 +194,24 @@ class _Trial:
 
     def _losses(self, features: Features) -> tuple[Tensor, Tensor]:
         """The loss of a global batch that is made of copies of this worker's share."""
-        workers = dist.get_world_size()
-        valid = torch.ones(workers * self._share, dtype=torch.bool, device=self._device)
-        image, text = features.image.repeat(workers, 1), features.text.repeat(workers, 1, 1)
-        loss = clip_loss(features.image, features.text, features.scale, Gathered(image, text, valid, 0))
+        valid = torch.ones(self._share, dtype=torch.bool, device=self._device)
+        batch = _copies(features.image, features.text, valid)
+        loss = clip_loss(features.image, features.text, features.scale, batch)
+        answers = [
+            (
+                features.image.new_ones(self._share, teacher.width),
+                features.text.new_ones(self._share, features.text.shape[1], teacher.width),
+            )
+            for teacher in self._job.teachers
+        ]
+        loss = loss + distillation_share(self._job, features, batch, answers, _copies)
         return loss, loss.detach().reshape(1)
+
+
+def _copies(image: Tensor, text: Tensor, valid: Tensor) -> Gathered:
+    """Stands where `gather` does."""
+    workers = dist.get_world_size()
+    return Gathered(image.repeat(workers, 1), text.repeat(workers, 1, 1), valid.repeat(workers), 0)
 
 
 class _Alone:

@@ -23,7 +23,7 @@ from ray_compt.train.entry import train_worker
 from ray_compt.train.job import StageJob
 from ray_compt.train.ray_internals import StageTrainer, user_error
 from ray_compt.train.scaling import READING_TASKS, ScalingRules
-from ray_compt.train.teacher import fewest_replicas, held_teacher
+from ray_compt.train.teachers import held_teachers, teacher_cpus
 
 POLL_S = 0.25
 # Longest time that a stop waits for the checkpoint.
@@ -51,7 +51,7 @@ def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None])
 
     Args:
         job: the stage.
-        served: the teacher is a service of the cluster's; otherwise each worker holds it.
+        served: the teachers are services of the cluster's; otherwise each worker holds them.
         listen: called in this thread with each event of the stage.
 
     Raises:
@@ -78,8 +78,8 @@ def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None])
 
 def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
-    with held_teacher(job, served, listen) as teacher:
-        trainer = _trainer(job, board, teacher)
+    with held_teachers(job, served, listen) as teachers:
+        trainer = _trainer(job, board, teachers)
         fit = _Fit(trainer)
         try:
             _wait(fit, board, listen)
@@ -141,20 +141,20 @@ def scaling_rules(job: StageJob, *, served: bool) -> ScalingRules:
         legal=tuple(n for n in counts if workers.min <= n <= workers.most),
         per_worker={"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {}),
         reading_cpus=READING_TASKS * job.reader_cpus,
-        other_cpus=fewest_replicas(job.teacher_config) * job.teacher_config.cpus if served else 0.0,
+        other_cpus=teacher_cpus(job) if served else 0.0,
         look_every_s=workers.resize_s,
         wait_s=workers.wait_s,
         pause_s=workers.timeout_s,
     )
 
 
-def _trainer(job: StageJob, board: Any, teacher: str | None) -> StageTrainer:
+def _trainer(job: StageJob, board: Any, teachers: list[str]) -> StageTrainer:
     workers = job.workers
-    rules = scaling_rules(job, served=teacher is not None)
+    rules = scaling_rules(job, served=bool(teachers))
     storage_path, filesystem = job.path.for_ray()
     return StageTrainer(
         train_worker,
-        train_loop_config={"job": cloudpickle.dumps(job), "board": board, "teacher": teacher},
+        train_loop_config={"job": cloudpickle.dumps(job), "board": board, "teachers": teachers},
         rules=rules,
         board=board,
         stage=job.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from ray_compt.data import Batch, normalise
 from ray_compt.data.sample_digest import PARTS, Words, to_parts
-from ray_compt.distill.loss import distillation_loss
 from ray_compt.train.accumulate import backward_batch
+from ray_compt.train.distilling import Answer, distillation_share
 from ray_compt.train.finite import update_if_finite
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import clip_loss, gather, world_size
@@ -47,7 +48,7 @@ def train_step(
     engine: Any,
     job: StageJob,
     batch: Batch,
-    teacher: tuple[Tensor, Tensor] | None,
+    answers: Sequence[Answer] | None,
     device: torch.device,
     *,
     request: Request = Request.NONE,
@@ -56,20 +57,21 @@ def train_step(
     """Take optimizer step `batch.step`; every worker calls it with its share of the global batch.
 
     Args:
+        answers: each teacher's features of this worker's samples; None: this step does not distil.
         request: rank 0's; every worker finds it in the stats.
         micro_batch: most samples that run at once on this worker; None: its whole share.
     """
     lr = learning_rate(batch.step, job.steps, job.train)
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
-    weight = job.distill.at(batch.step, job.steps) if teacher is not None else 0.0
+    weight = job.distill.at(batch.step, job.steps) if answers is not None else 0.0
     valid = batch.valid.to(device)
 
     def embed(rows: slice) -> Features:
-        return Features(*engine(*inputs(job, batch, rows, device)))
+        return Features.of(engine(*inputs(job, batch, rows, device)))
 
     def losses(features: Features) -> tuple[Tensor, Tensor]:
-        return _losses(features, teacher, valid, weight, batch.digest, request)
+        return _losses(job, features, answers, valid, weight, batch.digest, request)
 
     numbers = backward_batch(engine, embed, losses, len(valid), micro_batch)
     skipped = update_if_finite(engine, numbers[0], job.train.precision)
@@ -85,8 +87,9 @@ def inputs(job: StageJob, batch: Batch, rows: slice, device: torch.device) -> tu
 
 
 def _losses(
+    job: StageJob,
     features: Features,
-    teacher: tuple[Tensor, Tensor] | None,
+    answers: Sequence[Answer] | None,
     valid: Tensor,
     weight: float,
     digest: Words,
@@ -94,12 +97,11 @@ def _losses(
 ) -> tuple[Tensor, Tensor]:
     """This worker's share of the loss, and the global batch's `STATS` but the last, and digest: float64 [9]."""
     batch = gather(features.image, features.text, valid)
-    total = batch.valid.sum()
     task = clip_loss(features.image, features.text, features.scale, batch)
     distill = torch.zeros_like(task)
-    if teacher is not None:
-        image, text = (part.to(valid.device) for part in teacher)
-        distill = distillation_loss(features.mapped_image, features.mapped_text, image, text, valid, total)
+    if answers is not None:
+        placed = [(image.to(valid.device), text.to(valid.device)) for image, text in answers]
+        distill = distillation_share(job, features, batch, placed, gather)
     loss = task + weight * distill
     asked = torch.full_like(task, float(request))
     numbers = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float(), asked])

@@ -1,9 +1,10 @@
-"""The module that DeepSpeed trains: a CLIP model and, where widths differ, the maps to its teacher's space."""
+"""The module that DeepSpeed trains: a CLIP model and, where widths differ, the maps to its teachers' spaces."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +17,32 @@ LARGEST_LOGIT_SCALE = math.log(100)
 MODEL_PREFIX = "clip."
 
 
-class Features(NamedTuple):
+@dataclass(frozen=True)
+class Features:
     """What a batch of n samples with K captions each becomes; all float32.
 
     Attributes:
+        scale: exp(logit_scale), [1].
         image: unit vectors [n, E].
         text: unit vectors [n, K, E].
-        scale: exp(logit_scale), [1].
-        mapped_image, mapped_text: unit vectors in the teacher's space, [n, E_t] and [n, K, E_t].
+        mapped: for each teacher, image and text as unit vectors in its space, [n, E_t] and [n, K, E_t].
     """
 
+    scale: Tensor
     image: Tensor
     text: Tensor
-    scale: Tensor
-    mapped_image: Tensor
-    mapped_text: Tensor
+    mapped: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor]) -> Features:
+        """From all tensors in a row: the scale, then an image and a text again and again."""
+        scale, image, text, *mapped = tensors
+        return cls(scale, image, text, tuple(zip(mapped[::2], mapped[1::2])))
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The inverse of `of`."""
+        return (self.scale, self.image, self.text, *(part for pair in self.mapped for part in pair))
 
 
 class Student(nn.Module):
@@ -38,34 +50,44 @@ class Student(nn.Module):
 
     Args:
         config: open_clip's configuration of the model.
-        teacher_width: the teacher's embedding width; None or the model's own: no maps.
+        map_widths: for each teacher, the width that its maps lead to; None: it has none.
         seed: of the initial weights.
         checkpointing: recompute activations in the backward pass.
     """
 
-    def __init__(self, config: dict, teacher_width: int | None, seed: int, *, checkpointing: bool = False):
+    def __init__(
+        self, config: dict, map_widths: Sequence[int | None], seed: int, *, checkpointing: bool = False
+    ):
         super().__init__()
         self.clip = build_model(config, seed)
         if checkpointing:
             self.clip.set_grad_checkpointing(True)
-        width = config["embed_dim"]
-        self.maps: FeatureMaps | None = None
-        if teacher_width is not None and teacher_width != width:
-            self.maps = FeatureMaps(width, teacher_width, seed)
+        self._teachers = range(len(map_widths))
+        self.maps = nn.ModuleDict(
+            {
+                str(place): FeatureMaps(config["embed_dim"], width, seed + place)
+                for place, width in enumerate(map_widths)
+                if width is not None
+            }
+        )
 
     def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
-        """Embed images [n, 3, H, W] and tokens [n, K, L]; returns the fields of `Features` in order.
+        """Embed images [n, 3, H, W] and tokens [n, K, L]; returns the tensors of `Features`.
 
-        A tuple, because DeepSpeed attaches its hooks to tensors that it finds in tuples.
+        A flat tuple, because DeepSpeed attaches its hooks to tensors that it finds in tuples.
         """
         n, captions, _ = tokens.shape
         image, text, scale = self.clip(images, tokens.flatten(0, 1))
         text = text.unflatten(0, (n, captions))
         image, text = unit(image), unit(text)
-        if self.maps is None:
-            return image, text, scale.float(), image, text
-        mapped_image, mapped_text = self.maps(image, text)
-        return image, text, scale.float(), unit(mapped_image), unit(mapped_text)
+        mapped = tuple(self._mapped(str(place), image, text) for place in self._teachers)
+        return Features(scale.float(), image, text, mapped).tensors
+
+    def _mapped(self, place: str, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        if place not in self.maps:
+            return image, text
+        mapped_image, mapped_text = self.maps[place](image, text)
+        return unit(mapped_image), unit(mapped_text)
 
 
 def parameter_groups(student: nn.Module, weight_decay: float) -> list[dict]:

@@ -37,27 +37,27 @@ from ray_compt.train.requests import Mailbox, OneStepLate, Request
 from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
 from ray_compt.train.step import STATS, train_step
-from ray_compt.train.teacher import teacher_clients
+from ray_compt.train.teachers import teacher_clients
 
 # Longest time that paused workers wait to be replaced before they go on.
 PAUSED_S = 60.0
 
 
-def train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reader: Any) -> None:
+def train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reader: Any) -> None:
     """`entry.train_worker`, when everything is imported.
 
     Args:
-        teacher: name of the service that answers features; None: the teacher is in this process, if there is one.
+        teachers: names of their services; none: they are in this process, if there are any.
         start: measures this worker's start.
         reader: of `start_reader`.
     """
     start.lap("imports")
     _quieten(job.verbose)
     with explained(job.folder):
-        _train(job, board, teacher, start, reader)
+        _train(job, board, teachers, start, reader)
 
 
-def _train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reader: Any) -> None:
+def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reader: Any) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
@@ -82,7 +82,7 @@ def _train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reade
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    clients = teacher_clients(job, teacher, device, rank)
+    clients = teacher_clients(job, teachers, device, rank)
     last_taught = job.distill.last_step(job.steps)
     for lesson in lessons(batches, clients, last_taught, job.teacher_config.ahead):
         recorder.loaded(lesson)
@@ -91,7 +91,7 @@ def _train(job: StageJob, board: Any, teacher: str | None, start: StartUp, reade
                 engine,
                 job,
                 lesson.batch,
-                lesson.features[0] if lesson.features else None,
+                lesson.features,
                 device,
                 request=mailbox.look(),
                 micro_batch=micro_batch,

@@ -57,7 +57,14 @@ transfer = st.fixed_dictionaries(
         "growth": st.sampled_from(["auto", "clone", "random"]),
         "noise": st.none() | positive,
         "distill": st.fixed_dictionaries(
-            {}, optional={"weight": st.just("auto") | positive, "stop_at": shares}
+            {},
+            optional={
+                "weight": st.just("auto") | positive,
+                "stop_at": shares,
+                "kind": st.sampled_from(["embedding", "relational", "contrastive"]),
+                # No stage has a slash in its name.
+                "teachers": st.just([{"model": "/models/large", "weight": 0.5}]),
+            },
         ),
     },
 )

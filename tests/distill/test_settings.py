@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_compt.config.schema import DistillConfig
+from ray_compt.config.distill_keys import DistillConfig
 from ray_compt.distill.settings import DistillPlan, resolve_distill
 
 
@@ -17,6 +19,18 @@ def test_the_first_stage_has_no_teacher() -> None:
 def test_a_saturated_predecessor_gets_the_papers_weight() -> None:
     plan = resolve_distill(DistillConfig(), stage_epochs=24, lineage_epochs=128)
     assert (plan.weight, plan.stop_at, plan.decay) == (500 * 2 / 512, 1.0, "none")
+
+
+def test_the_other_losses_have_a_full_weight_of_their_own_scale() -> None:
+    for kind in ("relational", "contrastive"):
+        plan = resolve_distill(DistillConfig(kind=kind, towers="text"), 24, 128)
+        assert (plan.weight, plan.kind, plan.towers) == (1.0, kind, "text")
+
+
+def test_a_teacher_from_outside_counts_as_saturated() -> None:
+    plan = resolve_distill(DistillConfig(), stage_epochs=1e9, lineage_epochs=math.inf)
+    assert (plan.weight, plan.stop_at) == (500 * 2 / 512, 1.0)
+    assert "outside" in plan.reason
 
 
 def test_an_unsaturated_one_gets_a_weight_that_fades() -> None:

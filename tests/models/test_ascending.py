@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ray_compt.errors import UserError
-from ray_compt.models import check_ascending, count_parameters, model_config
+from ray_compt.models import check_ascending, check_teacher, count_parameters, model_config
 
 
 @pytest.mark.parametrize("chain", ["TSBL", "SBL", "NTCSMB", ["B", "BL", "L"]])
@@ -24,7 +24,7 @@ def test_equal_sizes_are_no_chain(small):
         check_ascending([small(), small()], ["one", "two"])
 
 
-@pytest.mark.parametrize(
+OTHER_INPUT = pytest.mark.parametrize(
     "changes, what",
     [
         ({"text__context_length": 16}, "context_length"),
@@ -33,6 +33,9 @@ def test_equal_sizes_are_no_chain(small):
         ({"text__tokenizer_kwargs": {"clean": "canonicalize"}}, "tokenizer_kwargs"),
     ],
 )
+
+
+@OTHER_INPUT
 def test_neighbours_read_the_same_input(small, changes, what):
     with pytest.raises(UserError, match=f"{what} of large"):
         check_ascending([small(), small(vision__width=64, **changes)], ["small", "large"])
@@ -46,3 +49,14 @@ def test_tokenizer_of_the_hub_is_found_early(small):
     with pytest.raises(UserError, match="Hugging Face hub") as caught:
         check_ascending([small(text__hf_tokenizer_name="bert-base-uncased")], ["mine"])
     assert "mine" in caught.value.where
+
+
+@OTHER_INPUT
+def test_a_teacher_reads_what_its_student_reads(small, changes, what):
+    with pytest.raises(UserError, match=f"{what} of the teacher wise is .*, of its student young") as caught:
+        check_teacher(small(**changes), "wise", small(vision__width=64), "young")
+    assert caught.value.where == "teacher wise"
+
+
+def test_a_teacher_may_have_any_size_and_embedding(small):
+    check_teacher(small(vision__width=16, embed_dim=8, vision__patch_size=16), "wise", small(), "young")

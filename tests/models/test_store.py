@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 
@@ -16,6 +17,7 @@ from ray_compt.models import (
     load_config,
     load_metadata,
     load_preprocess,
+    load_scale,
     load_state,
     make_tokenizer,
     save_model,
@@ -49,6 +51,24 @@ def test_plain_open_clip_opens_an_export_with_the_same_features(tmp_path, small,
         assert torch.equal(loaded.encode_text(tokens), model.encode_text(tokens))
     assert loaded.logit_scale.shape == ()
     assert loaded.logit_scale.item() == model.logit_scale.item()
+
+
+def test_open_clips_own_name_for_weights_comes_first(tmp_path, small):
+    """As on the Hugging Face hub, where model.safetensors beside it is laid out for transformers."""
+    model = save(tmp_path, small())
+    os.rename(tmp_path / "model.safetensors", tmp_path / "open_clip_model.safetensors")
+    (tmp_path / "model.safetensors").write_bytes(b"of another library")
+    state = load_state(tmp_path)
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_scale_of_similarities_is_read_alone(tmp_path, small):
+    model = build_model(small(), 0)
+    torch.nn.init.constant_(model.logit_scale, 3.0)
+    save_model(tmp_path, model.state_dict(), small(), mean=MEAN, std=STD)
+    assert load_scale(tmp_path) == pytest.approx(math.exp(3.0))
+    with pytest.raises(UserError, match="no model here"):
+        load_scale(tmp_path / "absent")
 
 
 def test_what_was_saved_comes_back(tmp_path, small):

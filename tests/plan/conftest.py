@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from ray_compt.config.distill_keys import DistillConfig
 from ray_compt.config.schema import (
     Chain,
     DataConfig,
-    DistillConfig,
     IndividualConfig,
     StageConfig,
     TeacherConfig,

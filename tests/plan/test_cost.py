@@ -111,11 +111,16 @@ COUNTS = st.integers(1, 10**6)
     steps=st.integers(0, 999),
 )
 def test_training_macs(image, text, captions, batch, steps):
-    student, teacher = Macs(image, text), Macs(2, 3)
+    student, teachers = Macs(image, text), [Macs(2, 3), Macs(5, 7)]
     alone = training_macs(student, captions=captions, global_batch=batch, steps=steps)
     taught = training_macs(
-        student, captions=captions, global_batch=batch, steps=steps, teacher=teacher, teacher_steps=steps // 2
+        student,
+        captions=captions,
+        global_batch=batch,
+        steps=steps,
+        teachers=teachers,
+        teacher_steps=steps // 2,
     )
     assert alone.total == alone.student == 3 * steps * batch * (image + captions * text)
     assert taught.student == alone.student
-    assert taught.teacher == taught.total - taught.student == steps // 2 * batch * (2 + 3 * captions)
+    assert taught.teacher == taught.total - taught.student == steps // 2 * batch * (7 + 10 * captions)

@@ -76,8 +76,8 @@ def _hot(zero_stage: int, folder: str) -> dict[str, Any]:
     restore_state(engine, states[0])
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
     for step in (2, 3):
-        batch, teacher = make_share(step, dist.get_rank(), dist.get_world_size())
-        train_step(engine, job, batch, teacher, device)
+        batch, answers = make_share(step, dist.get_rank(), dist.get_world_size())
+        train_step(engine, job, batch, answers, device)
     state = gather_state(engine)
     return {"scale": state.weights["clip.logit_scale"].item()} if state else {}
 
@@ -90,7 +90,7 @@ def test_the_logit_scale_never_passes_ln_100(tmp_path: Path, zero_stage: int) ->
 def test_gains_biases_and_the_logit_scale_do_not_decay() -> None:
     from ray_compt.train.student import Student, parameter_groups
 
-    student = Student(MODEL, None, 0)
+    student = Student(MODEL, (), 0)
     names = {parameter: name for name, parameter in student.named_parameters()}
     decayed, kept = parameter_groups(student, 0.1)
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)

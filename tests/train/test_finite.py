@@ -20,10 +20,10 @@ BAD, LAST = 2, 4
 
 def _bad_share(step: int, rank: int, world: int) -> Share:
     """In step `BAD`, the teacher of one sample, which the first worker has, answers infinity."""
-    batch, (image, text) = make_share(step, rank, world)
+    batch, ((image, text),) = make_share(step, rank, world)
     if step == BAD and rank == 0:
         image[1] = torch.inf
-    return batch, (image, text)
+    return batch, ((image, text),)
 
 
 def _bad_loss(micro_batch: int | None, folder: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _bad_loss(micro_batch: int | None, folder: str) -> dict[str, Any]:
 
 def _steep(folder: str) -> str:
     """Initial weights with a finite loss and an infinite gradient: it goes as 1 / the gain before visual.proj."""
-    student = Student(MODEL, TEACHER_WIDTH, 0)
+    student = Student(MODEL, (TEACHER_WIDTH,), 0)
     weights = exported(student.state_dict())
     weights["visual.ln_post.weight"] *= 1e-40
     weights["visual.proj"] *= 1e38

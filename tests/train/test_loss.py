@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_compt.distill.loss import FeatureMaps, distillation_loss
 from ray_compt.train.loss import Gathered, clip_loss, gather, unit
 from tests.train.worlds import run_worlds
 
@@ -60,14 +59,6 @@ def _loss_and_gradients(rows: int) -> dict[str, torch.Tensor]:
     mine = [unit(leaf) for leaf in leaves]
     batch = gather(mine[0], mine[1], valid[share])
     loss = clip_loss(mine[0], mine[1], scale, batch)
-    loss = loss + distillation_loss(
-        mine[0],
-        mine[1],
-        unit(mine[0].detach() + 1),
-        unit(mine[1].detach() + 1),
-        valid[share],
-        batch.valid.sum(),
-    )
     loss.backward()
     total, scale_gradient = loss.detach().clone(), scale.grad.clone()
     dist.all_reduce(total)
@@ -87,25 +78,6 @@ def test_loss_and_gradients_do_not_depend_on_the_number_of_workers() -> None:
             torch.testing.assert_close(other[name], tensor, atol=1e-6, rtol=1e-5)
     assert one["image"].abs().max() > 0
     assert one["image"][5].abs().max() == 0, "an unreadable sample must not train anything"
-
-
-def test_distillation_is_the_papers_loss_at_its_weight() -> None:
-    """500 times the element-mean squared error at width 512 is 1.95 (1 - cos), images and texts summed."""
-    generator = torch.Generator().manual_seed(3)
-    image, teacher_image = (unit(torch.randn(4, 512, generator=generator)) for _ in range(2))
-    text, teacher_text = (unit(torch.randn(4, 2, 512, generator=generator)) for _ in range(2))
-    papers = 500 * ((image - teacher_image) ** 2).mean() + 500 * ((text - teacher_text) ** 2).mean()
-    valid = torch.ones(4, dtype=torch.bool)
-    ours = distillation_loss(image, text, teacher_image, teacher_text, valid, valid.sum())
-    torch.testing.assert_close(1000 / 512 * ours, papers, atol=1e-5, rtol=1e-5)
-
-
-def test_feature_maps_project_to_the_teachers_width_and_learn() -> None:
-    maps = FeatureMaps(6, 4, seed=0)
-    image, text = maps(torch.randn(3, 6), torch.randn(3, 2, 6))
-    assert image.shape == (3, 4) and text.shape == (3, 2, 4)
-    (image.sum() + text.sum()).backward()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in maps.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

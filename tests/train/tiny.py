@@ -12,14 +12,15 @@ from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Batch, Index, Order, Preprocess
 from ray_compt.data.sample_digest import from_parts, sample_words
 from ray_compt.distill.settings import DistillPlan
-from ray_compt.train.job import StageJob
+from ray_compt.teacher import TeacherSpec
+from ray_compt.train.job import StageJob, StageTeacher
 
 MODEL = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 8, "patch_size": 4, "width": 32, "layers": 2, "head_width": 16},
     "text_cfg": {"context_length": 6, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
 }
-Share = tuple[Batch, tuple[torch.Tensor, torch.Tensor]]
+Share = tuple[Batch, tuple[tuple[torch.Tensor, torch.Tensor], ...]]
 BATCH, CAPTIONS, STEPS, TEACHER_WIDTH = 8, 2, 6, 12
 
 
@@ -53,7 +54,7 @@ def make_job(zero_stage: int, precision: str, folder: str, **train: Any) -> Stag
         max_bad_share=0.0,
         distill=DistillPlan(1.0, 0.5, "linear", ""),
         teacher_config=TeacherConfig(),
-        teacher_width=TEACHER_WIDTH,
+        teachers=(StageTeacher(TeacherSpec("", "", (), ()), TEACHER_WIDTH),),
     )
 
 
@@ -70,7 +71,7 @@ def make_share(step: int, rank: int, world: int) -> Share:
     words = [sample_words(step, str(row)) for row in range(BATCH)[rows]]
     digest = sum(word[0] for word in words) % 2**64, sum(word[1] for word in words) % 2**64
     batch = Batch(step, image[rows], text[rows], valid[rows], [""] * (BATCH // world), digest)
-    return batch, (unit(teacher_image, dim=-1)[rows], unit(teacher_text, dim=-1)[rows])
+    return batch, ((unit(teacher_image, dim=-1)[rows], unit(teacher_text, dim=-1)[rows]),)
 
 
 def run_steps(
@@ -99,8 +100,8 @@ def run_steps(
     engine = build_engine(import_deepspeed(cpu=True), job, world, device, state)
     stats, digests = [], []
     for step in (step for step in range(first, last) if step != left_out):
-        batch, teacher = share(step, rank, world)
-        result = train_step(engine, job, batch, teacher, device, micro_batch=micro_batch)
+        batch, answers = share(step, rank, world)
+        result = train_step(engine, job, batch, answers, device, micro_batch=micro_batch)
         stats.append(result.stats.tolist())
         digests.append(from_parts(result.digest.tolist()))
     state = gather_state(engine)
