@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, placed
 
 if TYPE_CHECKING:
     from ray_compt.config.load import LoadedChain
@@ -47,7 +47,7 @@ def _check_teachers(loaded: LoadedChain, number: int, configs: list[dict[str, An
     distill = stages[number].transfer.distill
     for place, choice in enumerate(distill.teachers or () if distill.weight else ()):
         path = ("stages", number, "transfer", "distill", "teachers", place, "model")
-        with _blamed_on(loaded.place(*path)):
+        with placed(loaded.place(*path)):
             choose_teacher(choice, stages, number, configs)
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from ray_compt.config.distill_keys import TeacherChoice
 from ray_compt.config.schema import StageConfig
+from ray_compt.errors import UserError, placed
 from ray_compt.models import Macs, check_teacher, count_macs, load_config, load_preprocess
+from ray_compt.models.store import CONFIG_FILE
+from ray_compt.storage import open_place
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def choose_teachers(
     if distill.teachers is None:
         before = number - 1
         return (ChosenTeacher(stages[before].name, before, models[before], 1.0),) if number else ()
-    chosen = [choose_teacher(choice, stages, number, models) for choice in distill.teachers]
+    with placed(f"stage {stages[number].name}"):
+        chosen = [choose_teacher(choice, stages, number, models) for choice in distill.teachers]
     total = sum(teacher.share for teacher in chosen)
     return tuple(replace(teacher, share=teacher.share / total) for teacher in chosen)
 
@@ -64,11 +68,21 @@ def choose_teachers(
 def choose_teacher(
     choice: TeacherChoice, stages: Sequence[StageConfig], number: int, models: Sequence[dict[str, Any]]
 ) -> ChosenTeacher:
-    """As `choose_teachers`, for one entry of the list; its share is the weight as written."""
+    """As `choose_teachers`, for one entry of the list; its share is the weight as written.
+
+    Raises:
+        UserError: as there, with a place only where a file of the teacher's is wrong.
+    """
     names = [stage.name for stage in stages[:number]]
     if choice.model in names:
         place = names.index(choice.model)
         return ChosenTeacher(choice.model, place, models[place], choice.weight)
+    if not open_place(choice.model).is_folder():
+        earlier = f"the earlier stages are {', '.join(names)}" if names else "there is no earlier stage"
+        raise UserError(
+            f"{choice.model} is neither an earlier stage nor the folder of a model",
+            mend=f"{earlier}; a folder holds {CONFIG_FILE} and safetensors weights",
+        )
     model, preprocess = load_config(choice.model), load_preprocess(choice.model)
     check_teacher(model, choice.model, models[number], stages[number].name)
     mean, std = (tuple(preprocess[key]) if key in preprocess else None for key in ("mean", "std"))

@@ -44,15 +44,14 @@ def check_teacher(config: dict[str, Any], name: str, student: dict[str, Any], st
     """Check that a model can teach another: from the very pictures and tokens that the student trains on.
 
     Raises:
-        UserError: it reads another picture size, context length, vocabulary or tokenizer.
+        UserError: it reads another picture size, context length, vocabulary or tokenizer; without a place.
     """
-    check_tokenizer(config, where=f"teacher {name}")
+    check_tokenizer(config)
     mine, theirs = _inputs(student), _inputs(config)
     for what, value in mine.items():
         if value != theirs[what]:
             raise UserError(
                 f"{what} of the teacher {name} is {theirs[what]}, of its student {student_name} {value}",
-                where=f"teacher {name}",
                 mend=f"choose a teacher with the student's {what}, or give the chain the teacher's",
             )
 

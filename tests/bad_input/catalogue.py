@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tests.bad_input import chain_keys, chain_text, command_line, models, runs, shards, trained
+from tests.bad_input import chain_keys, chain_text, command_line, models, runs, shards, teachers, trained
 from tests.bad_input.row import Chapter, Row
 
 CHAPTERS: tuple[Chapter, ...] = (
     chain_text.CHAPTER,
     chain_keys.CHAPTER,
     models.CHAPTER,
+    teachers.CHAPTER,
     command_line.OVERRIDES,
     command_line.USAGE,
     shards.FINDING,

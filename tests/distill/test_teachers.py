@@ -79,8 +79,9 @@ def test_weights_become_shares_and_outside_models_bring_their_own_normalisation(
 
 
 def test_a_folder_that_is_none_and_other_input_are_refused(outside) -> None:
-    with pytest.raises(UserError, match="there is no model here"):
+    with pytest.raises(UserError, match="/absent is neither an earlier stage nor the folder") as caught:
         choose_teachers(_stages(teachers=[TeacherChoice(model="/absent")]), 2, MODELS)
+    assert "stage-0, stage-1;" in (caught.value.mend or "")
     folder = outside(context_length=16)
     with pytest.raises(UserError, match="context_length of the teacher .* is 16, of its student stage-2 12"):
         choose_teachers(_stages(teachers=[TeacherChoice(model=folder)]), 2, MODELS)
