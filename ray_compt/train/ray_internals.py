@@ -175,7 +175,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         room = _look(self._rules, group, draining)
         count = room.workers or group.num_workers
         self._withdraw()
-        reason = _reason(group.num_workers, count, leaving)
+        reason = _reason(group.num_workers, count, leaving, sorted(draining))
         values = {"from": group.num_workers, "to": count, "reason": reason, "pause_s": round(waited, 3)}
         self._board.post.remote("resize", values)
         self._last_start = None
@@ -220,9 +220,11 @@ def _leaving(group: WorkerGroupState, draining: dict[str, int]) -> list[str]:
     return sorted(draining.keys() & {worker.metadata.node_id for worker in group.workers})
 
 
-def _reason(before: int, after: int, leaving: list[str]) -> str:
-    if leaving:
-        return f"node {leaving[0][:8]} is being drained"
+def _reason(before: int, after: int, leaving: list[str], draining: list[str]) -> str:
+    # A node without a worker of the group's may have held its readers.
+    gone = leaving or (draining if after < before else [])
+    if gone:
+        return f"node {gone[0][:8]} is being drained"
     if after == before:
         return "the nodes changed for a moment"
     return "there is room for more" if after > before else "there is room for fewer"
