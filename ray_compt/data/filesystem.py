@@ -8,6 +8,8 @@ stands in.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -17,11 +19,14 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 
 from ray_compt.errors import UserError
 
+_PARALLEL_LOOKUPS = 16
+# Fewer look-ups than this are made one by one: the folder may hold much else.
+_WORTH_LISTING = 32
 # What the drivers call the thing that changes when a file changes, best first.
 _VERSION_FIELDS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Location:
     """A place that was looked up: `stamp` changes when the file there changes."""
 
@@ -66,6 +71,40 @@ def locate(url: str) -> Location:
         # Reading a pipe would wait for ever, and a device has no end.
         raise UserError("no regular file", where=url, mend="name a file, or a folder of them")
     return _location(filesystem, url, path, info)
+
+
+def locate_all(urls: Sequence[str]) -> list[Location]:
+    """Look many up. Where each look-up would be a request to an object store, folders are listed instead."""
+    folders: dict[str, list[str]] = {}
+    for url in urls:
+        folders.setdefault(url.rpartition("/")[0], []).append(url)
+    found: dict[str, Location] = {}
+    for members in folders.values():
+        filesystem, _ = open_filesystem(members[0])
+        if len(members) >= _WORTH_LISTING and isinstance(filesystem, ArrowFSWrapper):
+            found.update(_listed(filesystem, members))
+        else:
+            with ThreadPoolExecutor(_PARALLEL_LOOKUPS) as pool:
+                found.update(zip(members, pool.map(locate, members)))
+    return [found[url] for url in urls]
+
+
+def _listed(filesystem: ArrowFSWrapper, urls: Sequence[str]) -> dict[str, Location]:
+    """Places in one folder of an object store, from a list of what lies in it: a request for a thousand files."""
+    paths = {url: _through_pyarrow(url)[1] for url in urls}
+    folder = paths[urls[0]].rpartition("/")[0]
+    try:
+        entries = {entry["name"]: entry for entry in filesystem.ls(folder, detail=True)}
+    except FileNotFoundError:
+        entries = {}
+    except Exception as error:
+        raise _no_access(urls[0], error) from error
+    return {
+        url: _location(filesystem, url, path, entries[path])
+        if path in entries
+        else Location(url, exists=False)
+        for url, path in paths.items()
+    }
 
 
 def glob_files(url: str) -> list[Location]:
