@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,10 @@ from ray_compt.data.planned import Plan
 from ray_compt.storage import Place
 
 NAMED = 5
+_READ_AHEAD = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepLine:
     """What a line of metrics.jsonl says of its step.
 
@@ -98,21 +100,22 @@ class SamplesReport:
 
 
 def read_steps(file: Place) -> StepLines:
-    """Read a stage's metrics.jsonl; empty where there is none."""
+    """Read a stage's metrics.jsonl line by line; empty where there is none."""
+    steps, broken, line = [], [], b"\n"
     try:
-        text = file.read_bytes().decode(errors="replace")
+        with file.open() as stream, io.BufferedReader(stream, _READ_AHEAD) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    values = json.loads(line)
+                    if "evaluation" not in values:
+                        steps.append(_step_line(values))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    broken.append(number)
     except FileNotFoundError:
         return StepLines()
-    *lines, rest = text.split("\n")
-    steps, broken = [], []
-    for number, line in enumerate(lines, start=1):
-        try:
-            values = json.loads(line)
-            if "evaluation" not in values:
-                steps.append(_step_line(values))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            broken.append(number)
-    return StepLines(tuple(steps), tuple(broken), cut=bool(rest))
+    return StepLines(tuple(steps), tuple(broken), cut=not line.endswith(b"\n"))
 
 
 def _step_line(values: dict[str, Any]) -> StepLine:
@@ -178,7 +181,7 @@ class _Check:
 
     def _is_right(self, line: StepLine) -> bool:
         epoch, batch = self._place(line.step)
-        planned = self.plan.epoch(epoch).digests[batch]
+        planned = self.plan.epoch(epoch).digest(batch)
         if line.digest is None:
             self.silent.append(line.step)
         elif planned is None:
@@ -228,7 +231,7 @@ class _Check:
         for first, last in ranges(self.silent):
             yield f"{_steps(first, last)}: recorded without a digest of samples, by an older version"
         if self.unknown:
-            shards = [f"{path}: {reason}" for path, reason in self.plan.samples.unknown]
+            shards = [f"{path}: {reason}" for path, reason in self.plan.samples.unknown.items()]
             listed = "; ".join(islice(shards, NAMED)) + "; ..." * (len(shards) > NAMED)
             yield f"{len(self.unknown)} steps: the keys of their samples are not known ({listed})"
 
