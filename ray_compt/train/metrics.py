@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ray_compt.storage import Place
+from ray_compt.storage import Place, lines_from_end
 
 NAME = "metrics.jsonl"
 
@@ -55,13 +55,16 @@ class MetricsWriter:
 
 
 def truncate_metrics(path: Path, step: int) -> None:
-    """Keep only the whole lines of steps up to `step`."""
+    """Cut off the lines of steps after `step`, and half a line; only the end of the file is read."""
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines(keepends=True) if _step_of(line) <= step]
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(kept))
-    os.replace(part, path)
+    with path.open("r+b") as file:
+        end = 0
+        for start, line in lines_from_end(file):
+            if line.endswith(b"\n") and _step_of(line) <= step:
+                end = start + len(line)
+                break
+        file.truncate(end)
 
 
 def record_evaluation(folder: Place, step: int, metrics: dict[str, float]) -> None:
@@ -82,7 +85,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: bytes) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

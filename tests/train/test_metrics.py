@@ -27,6 +27,14 @@ def test_steps_after_the_checkpoint_and_half_lines_are_dropped_on_resume(tmp_pat
     assert _steps(tmp_path) == [1, 2, 3, 4]
 
 
+def test_resuming_from_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
+    writer = MetricsWriter(open_place(tmp_path), 0)
+    writer.write(1, {"loss": 1.0})
+    writer.close()
+    MetricsWriter(open_place(tmp_path), 0).close()
+    assert _steps(tmp_path) == []
+
+
 def test_the_evaluation_stands_beside_the_steps_and_in_tensorboard(tmp_path: Path) -> None:
     writer = MetricsWriter(open_place(tmp_path), 0)
     writer.write(1, {"loss": 2.0})
