@@ -100,6 +100,7 @@ def _measure(case: Case, *, quick: bool) -> Row:
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="scaling") as folder:
             points.append(_point(case, size, Path(folder)))
+        gc.unfreeze()
     return Row(case.step, case.axis, case.most, exponent(points), tuple(points))
 
 
@@ -121,6 +122,8 @@ def _point(case: Case, size: int, folder: Path) -> Point:
 def _settle() -> None:
     """Give free memory back, and begin anew with the highest resident size."""
     gc.collect()
+    # Else Python would look through all that torch and Ray have made whenever the step has made much.
+    gc.freeze()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
 

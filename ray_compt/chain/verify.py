@@ -151,7 +151,7 @@ class _Check:
         planned = stage_steps(wanted.epochs, plan.order.samples, wanted.global_batch)
         reached = max((checkpoint.step or 0 for checkpoint in checkpoints), default=0)
         done = entry.state == "done"
-        lines = read_steps(self.folder.stage(entry) / "metrics.jsonl")
+        lines = read_steps(self.folder.stage(entry))
         report = check_samples(lines, plan, planned=planned, due=planned if done else reached)
         more = []
         if done and lines.cut:

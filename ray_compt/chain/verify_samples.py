@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,10 +10,10 @@ from itertools import groupby, islice
 from typing import Any
 
 from ray_compt.data.planned import Plan
-from ray_compt.storage import Place
+from ray_compt.storage import Place, read_lines
+from ray_compt.train.metrics import NAME as METRICS
 
 NAMED = 5
-_READ_AHEAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +98,19 @@ class SamplesReport:
     unchecked: tuple[str, ...] = ()
 
 
-def read_steps(file: Place) -> StepLines:
-    """Read a stage's metrics.jsonl line by line; empty where there is none."""
-    steps, broken, line = [], [], b"\n"
-    try:
-        with file.open() as stream, io.BufferedReader(stream, _READ_AHEAD) as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    values = json.loads(line)
-                    if "evaluation" not in values:
-                        steps.append(_step_line(values))
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    broken.append(number)
-    except FileNotFoundError:
-        return StepLines()
-    return StepLines(tuple(steps), tuple(broken), cut=not line.endswith(b"\n"))
+def read_steps(stage: Place) -> StepLines:
+    """Read the metrics.jsonl in a stage's folder, line by line; empty where there is none."""
+    steps, broken, whole = [], [], True
+    for number, line in enumerate(read_lines(stage, METRICS), start=1):
+        whole = line.endswith(b"\n")
+        try:
+            values = json.loads(line if whole else b"")
+            if "evaluation" not in values:
+                steps.append(_step_line(values))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            broken.append(number)
+    # The last line may be on its way.
+    return StepLines(tuple(steps), tuple(broken if whole else broken[:-1]), cut=not whole)
 
 
 def _step_line(values: dict[str, Any]) -> StepLine:
