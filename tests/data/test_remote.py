@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ray_compt.data import open_index
+from ray_compt.data import filesystem, open_index
 from ray_compt.data.filesystem import locate
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
@@ -62,7 +62,8 @@ def test_a_walk_takes_few_requests(shards, data, cache):
     assert len([path for path in asked if path.endswith("00000.tar")]) < 10
 
 
-def test_many_shards_are_looked_up_by_listing_their_folder(s3, tmp_path):
+def test_many_shards_are_looked_up_by_listing_their_folder(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "WORTH_LISTING", 40)
     make_shards(tmp_path / "shards", n=41, per_shard=0)
     upload(s3, tmp_path / "shards", "data")
     one_by_one = [locate(f"s3://bucket/data/{n:05d}.tar") for n in range(40)]
