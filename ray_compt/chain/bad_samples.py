@@ -1,4 +1,7 @@
-"""The samples of a stage that could not be used: one line each in bad_samples.jsonl, each named once."""
+"""The samples of a stage that could not be used: one line each in bad_samples.jsonl, each named once.
+
+The list ends at `MOST` lines, so that the driver's memory is bounded; metrics.jsonl counts on (`unreadable`).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from ray_compt.data import BadSample
 from ray_compt.storage import JsonLines, Place
 
 NAME = "bad_samples.jsonl"
+MOST = 100_000
 
 
 class BadSamples:
     """The list of one stage; opening it again goes on with what it holds.
 
     Attributes:
-        count: samples that it stands for.
+        count: samples that it stands for; where the list is full, there are more.
     """
 
     def __init__(self, folder: Place, found_while_indexing: Iterable[BadSample]):
@@ -28,8 +32,8 @@ class BadSamples:
         self.store()
 
     def add(self, bad: BadSample) -> bool:
-        """Note a sample; False where it is known already."""
-        if (bad.shard, bad.key) in self._known:
+        """Note a sample; False where it is known already, or where the list is full."""
+        if (bad.shard, bad.key) in self._known or len(self._known) >= MOST:
             return False
         self._note(bad)
         self._lines.append(asdict(bad))

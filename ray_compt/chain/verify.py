@@ -18,7 +18,7 @@ from ray_compt.chain.verify_samples import Problem, SamplesReport, check_samples
 from ray_compt.config.schema import Chain
 from ray_compt.data.listing import load_listing
 from ray_compt.data.order import chain_order
-from ray_compt.data.planned import Plan, Samples, load_samples
+from ray_compt.data.planned import Plan, Samples
 from ray_compt.errors import UserError
 from ray_compt.plan.cost import individual_epochs
 from ray_compt.plan.steps import stage_steps
@@ -151,7 +151,7 @@ class _Check:
         planned = stage_steps(wanted.epochs, plan.order.samples, wanted.global_batch)
         reached = max((checkpoint.step or 0 for checkpoint in checkpoints), default=0)
         done = entry.state == "done"
-        lines = read_steps(self.folder.stage(entry) / "metrics.jsonl")
+        lines = read_steps(self.folder.stage(entry))
         report = check_samples(lines, plan, planned=planned, due=planned if done else reached)
         more = []
         if done and lines.cut:
@@ -166,7 +166,7 @@ class _Check:
         if entry.data not in self.samples:
             data = self.chain.data
             index = load_listing(data.train, data, str(self.folder.index), entry.data)
-            self.samples[entry.data] = load_samples(index)
+            self.samples[entry.data] = Samples(index)
         samples = self.samples[entry.data]
         key = entry.data, global_batch
         if key not in self.plans:

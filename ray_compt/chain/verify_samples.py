@@ -10,12 +10,13 @@ from itertools import groupby, islice
 from typing import Any
 
 from ray_compt.data.planned import Plan
-from ray_compt.storage import Place
+from ray_compt.storage import Place, read_lines
+from ray_compt.train.metrics import NAME as METRICS
 
 NAMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepLine:
     """What a line of metrics.jsonl says of its step.
 
@@ -97,22 +98,19 @@ class SamplesReport:
     unchecked: tuple[str, ...] = ()
 
 
-def read_steps(file: Place) -> StepLines:
-    """Read a stage's metrics.jsonl; empty where there is none."""
-    try:
-        text = file.read_bytes().decode(errors="replace")
-    except FileNotFoundError:
-        return StepLines()
-    *lines, rest = text.split("\n")
-    steps, broken = [], []
-    for number, line in enumerate(lines, start=1):
+def read_steps(stage: Place) -> StepLines:
+    """Read the metrics.jsonl in a stage's folder, line by line; empty where there is none."""
+    steps, broken, whole = [], [], True
+    for number, line in enumerate(read_lines(stage, METRICS), start=1):
+        whole = line.endswith(b"\n")
         try:
-            values = json.loads(line)
+            values = json.loads(line if whole else b"")
             if "evaluation" not in values:
                 steps.append(_step_line(values))
         except (ValueError, KeyError, TypeError, AttributeError):
             broken.append(number)
-    return StepLines(tuple(steps), tuple(broken), cut=bool(rest))
+    # The last line may be on its way.
+    return StepLines(tuple(steps), tuple(broken if whole else broken[:-1]), cut=not whole)
 
 
 def _step_line(values: dict[str, Any]) -> StepLine:
@@ -178,7 +176,7 @@ class _Check:
 
     def _is_right(self, line: StepLine) -> bool:
         epoch, batch = self._place(line.step)
-        planned = self.plan.epoch(epoch).digests[batch]
+        planned = self.plan.epoch(epoch).digest(batch)
         if line.digest is None:
             self.silent.append(line.step)
         elif planned is None:
@@ -228,7 +226,7 @@ class _Check:
         for first, last in ranges(self.silent):
             yield f"{_steps(first, last)}: recorded without a digest of samples, by an older version"
         if self.unknown:
-            shards = [f"{path}: {reason}" for path, reason in self.plan.samples.unknown]
+            shards = [f"{path}: {reason}" for path, reason in self.plan.samples.unknown.items()]
             listed = "; ".join(islice(shards, NAMED)) + "; ..." * (len(shards) > NAMED)
             yield f"{len(self.unknown)} steps: the keys of their samples are not known ({listed})"
 

@@ -8,20 +8,27 @@ stands in.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.local import LocalFileSystem
 
 from ray_compt.errors import UserError
 
+_KINDS = ("file", "directory")
+_PARALLEL_LOOKUPS = 16
+# Fewer look-ups than this are made one by one: the folder may hold much else.
+WORTH_LISTING = 256
 # What the drivers call the thing that changes when a file changes, best first.
 _VERSION_FIELDS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Location:
     """A place that was looked up: `stamp` changes when the file there changes."""
 
@@ -62,10 +69,48 @@ def locate(url: str) -> Location:
         return Location(url, exists=False)
     except Exception as error:
         raise _no_access(url, error) from error
-    if info["type"] not in ("file", "directory"):
+    if info["type"] not in _KINDS:
         # Reading a pipe would wait for ever, and a device has no end.
         raise UserError("no regular file", where=url, mend="name a file, or a folder of them")
     return _location(filesystem, url, path, info)
+
+
+def locate_all(urls: Sequence[str]) -> list[Location]:
+    """Look many up. Where a list of a folder tells the same as each look-up, the folder is listed instead."""
+    folders: dict[str, list[str]] = {}
+    for url in urls:
+        folders.setdefault(url.rpartition("/")[0], []).append(url)
+    found: dict[str, Location] = {}
+    for members in folders.values():
+        filesystem, path = open_filesystem(members[0])
+        if len(members) >= WORTH_LISTING and isinstance(filesystem, (ArrowFSWrapper, LocalFileSystem)):
+            found.update(_listed(filesystem, path.rpartition("/")[0], members))
+        else:
+            with ThreadPoolExecutor(_PARALLEL_LOOKUPS) as pool:
+                found.update(zip(members, pool.map(locate, members)))
+    return [found[url] for url in urls]
+
+
+def _listed(filesystem: fsspec.AbstractFileSystem, folder: str, urls: Sequence[str]) -> dict[str, Location]:
+    """Places in one folder, from a list of what lies in it: in an object store a request for a thousand files."""
+    try:
+        entries = {entry["name"]: entry for entry in filesystem.ls(folder, detail=True)}
+    except FileNotFoundError:
+        entries = {}
+    except Exception as error:
+        raise _no_access(urls[0], error) from error
+    found = {}
+    for url in urls:
+        path = f"{folder}/{url.rpartition('/')[2]}"
+        entry = entries.get(path)
+        if entry is None:
+            found[url] = Location(url, exists=False)
+        elif entry["type"] in _KINDS:
+            found[url] = _location(filesystem, url, path, entry)
+        else:
+            # fsspec's lists do not say where a link leads to.
+            found[url] = locate(url)
+    return found
 
 
 def glob_files(url: str) -> list[Location]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ray_compt.config.schema import DataConfig
@@ -23,7 +24,8 @@ class Index:
     Attributes:
         source: how samples are read.
         shards: shards that have usable samples.
-        bad: samples that indexing had to leave out; one entry may stand for several (`count`).
+        bad: samples that indexing had to leave out; one entry may stand for several (`count`), so that their number
+            is bounded by that of the shards.
         class_names: classes that occur, sorted (digits: by value); empty where there are none.
         digest: hash of the usable samples, equal for equal shards wherever they lie.
     """
@@ -34,12 +36,12 @@ class Index:
     class_names: list[str]
     digest: str
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """Usable samples."""
         return sum(self.sizes)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Usable samples of each shard, as `Order` wants them."""
         return tuple(shard.samples for shard in self.shards)
@@ -80,15 +82,19 @@ def open_index(
         UserError: no shards, unreadable shards, or no usable sample.
     """
     source = choose_source(spec, data, str(cache))
-    contents = source.scan(on_progress)
+    contents = source.scan(_patterns(spec), on_progress)
     return Index(source, contents.shards, list(contents.bad), list(contents.class_names), contents.digest)
 
 
 def choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
     """How the data that `spec` names is read; nothing is looked up yet."""
-    patterns = (spec,) if isinstance(spec, str) else tuple(spec)
+    patterns = _patterns(spec)
     if len(patterns) == 1 and patterns[0].startswith("builtin:"):
         return digits_source(patterns[0])
     # Reading tasks have other working directories.
     folder = cache if is_url(cache) else os.path.abspath(cache)
-    return WebDatasetSource(patterns, folder, Fields(data.caption_field, data.class_field))
+    return WebDatasetSource(folder, Fields(data.caption_field, data.class_field))
+
+
+def _patterns(spec: str | Sequence[str]) -> tuple[str, ...]:
+    return (spec,) if isinstance(spec, str) else tuple(spec)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -72,8 +73,9 @@ class Order:
                 mend="lower train.global_batch or add data",
             )
 
-    @property
+    @cached_property
     def samples(self) -> int:
+        # Every look into an epoch asks for it; summed up anew, each would cost O(shards).
         return sum(self.sizes)
 
     @property

@@ -8,14 +8,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from ray_compt.data.filesystem import Location, glob_files, locate
+from ray_compt.data.filesystem import Location, glob_files, locate, locate_all
 from ray_compt.errors import UserError
 
 MAX_EXPANSION = 1_000_000
 _NUMBERS = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.(\d+))?")
-_PARALLEL_LOOKUPS = 16
 _NAMED_IN_ERRORS = 3
 
 
@@ -83,8 +81,7 @@ def _find(pattern: str) -> list[Location]:
 def _find_all(pattern: str, members: list[str]) -> list[Location]:
     if any(sign in member for member in members for sign in "*?["):
         return [location for member in members for location in _find(member)]
-    with ThreadPoolExecutor(_PARALLEL_LOOKUPS) as pool:
-        locations = list(pool.map(locate, members))
+    locations = locate_all(members)
     missing = [member for member, place in zip(members, locations) if not place.exists or place.is_folder]
     if len(missing) == len(members):
         raise UserError(

@@ -5,7 +5,7 @@ To add one (Parquet, CSV), write a class with these methods and let `index.open_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +28,11 @@ class Contents:
 class Source(Protocol):
     """A data set of shards with random access. Picklable and small: it travels to every reading task."""
 
-    def scan(self, on_progress: Progress | None = None) -> Contents:
-        """List shards, usable samples and bad samples. Raises UserError where nothing can be used."""
+    def scan(self, patterns: Sequence[str], on_progress: Progress | None = None) -> Contents:
+        """List shards, usable samples and bad samples. Raises UserError where nothing can be used.
+
+        The patterns are no part of the source, because a list of them may be as long as that of the shards.
+        """
         ...
 
     def read(self, shard: Shard, lo: int, hi: int) -> Iterator[RawSample]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -23,8 +24,18 @@ def spread(function: Callable[[str], Result], items: Sequence[str]) -> Iterator[
     if ray is not None and len(items) > 1 and ray.is_initialized():
         yield from _through_ray(function, items)
         return
+    yield from in_threads(function, items)
+
+
+def in_threads(function: Callable[[str], Result], items: Sequence[str]) -> Iterator[tuple[str, Result]]:
+    """The same in this process. Few results wait to be taken, so that all of them never lie in memory at once."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        yield from zip(items, pool.map(function, items))
+        waiting = iter(items)
+        pending: deque[Future[Result]] = deque()
+        for item in items:
+            while len(pending) < 2 * _THREADS and (following := next(waiting, None)) is not None:
+                pending.append(pool.submit(function, following))
+            yield item, pending.popleft().result()
 
 
 def _through_ray(function: Callable[[str], Result], items: Sequence[str]) -> Iterator[tuple[str, Result]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +15,10 @@ from ray_compt.data.samples import BadSample
 from ray_compt.data.shard_table import FORMAT, SCHEMA, Fields, ShardSummary, ShardTable
 from ray_compt.errors import StorageError
 from ray_compt.storage import open_place
+
+logger = logging.getLogger(__name__)
+
+_DAMAGE = (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError)
 
 
 def cache_name(path: str, stamp: str, fields: Fields) -> str:
@@ -43,14 +50,38 @@ def save_file(content: bytes, cache: str, name: str) -> None:
     (open_place(cache) / name).write_bytes(content)
 
 
+def try_save(save: Callable[[], None], cache: str) -> bool:
+    """Call `save`; False, with a warning, where `cache` does not take it: only time is lost."""
+    try:
+        save()
+    except (OSError, StorageError) as error:
+        logger.warning(
+            "the index cannot be kept in %s (%s); the next start walks the shards again", cache, error
+        )
+        return False
+    return True
+
+
 def load_table(cache: str, name: str) -> ShardTable | None:
     """The table saved under `name`, None where there is none or it is damaged."""
     try:
         table = pa.ipc.open_file(pa.py_buffer((open_place(cache) / name).read_bytes())).read_all()
-        described = json.loads(table.schema.metadata[b"summary"])
-        for what in ("bad", "damage"):
-            described[what] = tuple(BadSample(**one) for one in described[what])
-        summary = ShardSummary(**{**described, "labels": tuple(described["labels"])})
-        return ShardTable(table.cast(SCHEMA), summary)
-    except (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError):
+        return ShardTable(table.cast(SCHEMA), _summary(table.schema))
+    except _DAMAGE:
         return None
+
+
+def load_table_summary(cache: str, name: str) -> ShardSummary | None:
+    """The summary of the table saved under `name`, without its rows; None where there is none or it is damaged."""
+    try:
+        with (open_place(cache) / name).open() as file:
+            return _summary(pa.ipc.open_file(file).schema)
+    except _DAMAGE:
+        return None
+
+
+def _summary(schema: Any) -> ShardSummary:
+    described = json.loads(schema.metadata[b"summary"])
+    for what in ("bad", "damage"):
+        described[what] = tuple(BadSample(**one) for one in described[what])
+    return ShardSummary(**{**described, "labels": tuple(described["labels"])})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 from ray_compt.storage.place import Place
+
+_BLOCK = 1 << 16
 
 
 class JsonLines:
@@ -51,6 +54,26 @@ class JsonLines:
         with self._path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read() != b"\n"
+
+
+def lines_from_end(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines of a seekable file, last first, each with its offset and, where it has one, its line end.
+
+    Only what is asked for is read.
+    """
+    start, rest = file.seek(0, os.SEEK_END), b""
+    while start:
+        size = min(start, _BLOCK)
+        start = file.seek(start - size)
+        lines = (file.read(size) + rest).splitlines(keepends=True)
+        # The first one may have begun before this block.
+        rest = lines.pop(0)
+        end = start + len(rest) + sum(map(len, lines))
+        for line in reversed(lines):
+            end -= len(line)
+            yield end, line
+    if rest:
+        yield 0, rest
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -21,10 +21,14 @@ class WorkingCopy(Protocol):
 
     Attributes:
         path: the folder.
+        puts_whole: each `push` sends all of a file that has changed.
     """
 
     @property
     def path(self) -> Path: ...
+
+    @property
+    def puts_whole(self) -> bool: ...
 
     def push(self) -> None:
         """Bring what changed to where it belongs. Raises StorageError where the store does not take it."""
@@ -178,6 +182,8 @@ class LocalPlace(Place):
 
 
 class _InPlace:
+    puts_whole = False
+
     def __init__(self, path: Path):
         self.path = path
 

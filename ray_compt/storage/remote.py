@@ -105,6 +105,8 @@ class RemotePlace(Place):
 class _Copy:
     """Files that grow on this machine and are put whole, each time they have changed."""
 
+    puts_whole = True
+
     def __init__(self, place: RemotePlace, names: tuple[str, ...]):
         self._place = place
         self._scratch = Scratch()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from fsspec.implementations.arrow import ArrowFSWrapper
 
@@ -46,3 +48,21 @@ def test_ranges_are_read(tmp_path):
     opened, path = open_filesystem(str(tmp_path / "x"))
     assert read_ranges(opened, path, [(3, 5)]) == [bytes([3, 4])]
     assert read_ranges(opened, path, [(3, 5), (90, 92), (7, 7)]) == [bytes([3, 4]), bytes([90, 91]), b""]
+
+
+def test_a_list_of_a_folder_tells_what_looking_up_each_tells(tmp_path, monkeypatch):
+    (tmp_path / "0.tar").write_bytes(b"12345")
+    (tmp_path / "1.tar").symlink_to(tmp_path / "0.tar")
+    (tmp_path / "3.tar").mkdir()
+    (tmp_path / "other").touch()
+    urls = [f"{tmp_path}/{number}.tar" for number in (4, 3, 0, 1)]
+    monkeypatch.setattr(filesystem, "WORTH_LISTING", 1)
+    assert filesystem.locate_all(urls) == [filesystem.locate(url) for url in urls]
+    monkeypatch.chdir(tmp_path)
+    assert filesystem.locate_all(["0.tar", "file://" + urls[1]]) == [
+        filesystem.locate(url) for url in ("0.tar", "file://" + urls[1])
+    ]
+    assert not filesystem.locate_all(["nowhere/0.tar"])[0].exists
+    os.mkfifo(tmp_path / "5.tar")
+    with pytest.raises(UserError, match="no regular file"):
+        filesystem.locate_all(["5.tar"])

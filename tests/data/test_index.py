@@ -7,7 +7,7 @@ import tarfile
 import fsspec
 import pytest
 
-from ray_compt.data import open_index, shard_table, webdataset
+from ray_compt.data import open_index, scan, shard_table, webdataset
 from ray_compt.data.samples import BadSample
 from ray_compt.errors import UserError
 from tests.shards import add_member, break_header, captions_of, cut_after, make_shards, picture, sample_key
@@ -234,12 +234,12 @@ def test_shards_are_walked_once(tmp_path, data, cache, monkeypatch):
     def never(*_, **__):
         raise AssertionError("walked again")
 
-    monkeypatch.setattr(webdataset, "index_shard", never)
+    monkeypatch.setattr(scan, "index_shard", never)
     assert open_index(f"{tmp_path}/*.tar", data, cache) == first
     monkeypatch.undo()
     walked = []
     monkeypatch.setattr(
-        webdataset, "index_shard", lambda path, fields: walked.append(path) or ORIGINAL(path, fields)
+        scan, "index_shard", lambda path, fields: walked.append(path) or ORIGINAL(path, fields)
     )
     make_shards(tmp_path, n=1, per_shard=5)
     changed = open_index(f"{tmp_path}/*.tar", data, cache)
@@ -248,7 +248,7 @@ def test_shards_are_walked_once(tmp_path, data, cache, monkeypatch):
     assert changed.digest != first.digest
 
 
-ORIGINAL = webdataset.index_shard
+ORIGINAL = scan.index_shard
 
 
 def test_the_digest_tells_data_apart_and_not_places(tmp_path, data, cache):
@@ -272,9 +272,15 @@ def test_other_fields_walk_again(tmp_path, data, cache):
 def test_a_harmed_cache_file_is_made_anew(tmp_path, data, cache, harm):
     make_shards(tmp_path, n=1, per_shard=3)
     index = open_index(f"{tmp_path}/*.tar", data, cache)
-    [kept] = cache.iterdir()
+    [kept], [summary] = cache.glob("*.arrow"), cache.glob("*.summary")
     content = kept.read_bytes()
     kept.write_bytes({"cut": content[:100], "noise": b"x" * 500, "other": b""}[harm])
+    # The summary alone is enough to open the index; whoever reads the shard makes the table anew.
+    assert open_index(f"{tmp_path}/*.tar", data, cache) == index
+    assert len(keys(index)) == 3
+    assert kept.read_bytes() == content
+    kept.write_bytes(content[:100])
+    summary.unlink()
     assert open_index(f"{tmp_path}/*.tar", data, cache) == index
     assert kept.read_bytes() == content
 
@@ -326,7 +332,8 @@ def test_shards_on_another_file_system(tmp_path, data, cache):
     index = open_index("memory://data/*.tar", data, "memory://cache")
     assert [shard.path for shard in index.shards] == ["memory://data/00000.tar", "memory://data/00001.tar"]
     assert len(keys(index)) == 6
-    assert len(memory.ls("/cache")) == 2
+    assert len(memory.glob("/cache/*.arrow")) == 2
+    assert open_index("memory://data/*.tar", data, "memory://cache") == index
 
 
 @pytest.mark.parametrize(

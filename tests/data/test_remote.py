@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ray_compt.data import open_index
+from ray_compt.data import filesystem, open_index
+from ray_compt.data.filesystem import locate
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
+from ray_compt.data.patterns import find_shards
 from ray_compt.data.windows import Row, read_window, window_reads
 from ray_compt.errors import UserError
 from tests.s3 import S3, always, every, keys, upload
@@ -43,8 +45,12 @@ def test_missing_shards_are_named(shards, data, cache):
 
 def test_the_index_is_kept_in_the_store(shards, data, tmp_path):
     first = open_index("s3://bucket/data", data, "s3://bucket/run/index")
-    assert len(keys(shards, "run/index")) == 2
-    shards.plan = lambda number, method, path: "denied" if method == "GET" and ".tar" in path else None
+    endings = sorted(key.rpartition(".")[2] for key in keys(shards, "run/index"))
+    assert endings == ["arrow", "arrow", "summary"]
+    denied = (".tar", ".arrow")
+    shards.plan = lambda number, method, path: (
+        "denied" if method == "GET" and any(ending in path for ending in denied) else None
+    )
     again = open_index("s3://bucket/data", data, "s3://bucket/run/index")
     assert again.digest == first.digest == open_index(str(tmp_path / "shards"), data, tmp_path / "c").digest
 
@@ -54,6 +60,20 @@ def test_a_walk_takes_few_requests(shards, data, cache):
     shards.plan = lambda number, method, path: asked.append(path)
     open_index("s3://bucket/data/00000.tar", data, cache)
     assert len([path for path in asked if path.endswith("00000.tar")]) < 10
+
+
+def test_many_shards_are_looked_up_by_listing_their_folder(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "WORTH_LISTING", 40)
+    make_shards(tmp_path / "shards", n=41, per_shard=0)
+    upload(s3, tmp_path / "shards", "data")
+    one_by_one = [locate(f"s3://bucket/data/{n:05d}.tar") for n in range(40)]
+    before = s3.requests
+    assert find_shards("s3://bucket/data/{00000..00039}.tar") == one_by_one
+    assert s3.requests - before < 10
+    with pytest.raises(UserError, match="2 of the 43 shards of .* are missing: .*00041.tar, .*00042.tar"):
+        find_shards("s3://bucket/data/{00000..00042}.tar")
+    with pytest.raises(UserError, match="none of the 43 shards"):
+        find_shards("s3://bucket/nothing/{00000..00042}.tar")
 
 
 @pytest.mark.usefixtures("impatient")
