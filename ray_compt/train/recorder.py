@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,24 @@ EVENT_INTERVAL_S = 0.5
 NOTES = 5
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How long a step took on this worker, seconds.
+
+    Attributes:
+        wait: of it, waiting for data and teacher.
+        step: since the step before; None for the first one after a start.
+    """
+
+    wait: float
+    step: float | None
+
+    @property
+    def milliseconds(self) -> dict[str, float | None]:
+        step = None if self.step is None else round(1000 * self.step, 2)
+        return {"wait_ms": round(1000 * self.wait, 2), "step_ms": step}
+
+
 class Recorder:
     """Counts on every worker, writes metrics and reports progress on rank 0.
 
@@ -35,7 +53,7 @@ class Recorder:
         self._job, self._board, self._rank, self._world = job, board, rank, world
         self._start: StartUp | None = start
         self.progress = progress
-        self._pending: list[tuple[int, StepResult, float]] = []
+        self._pending: list[tuple[int, StepResult, Timing]] = []
         self._bad_here = 0
         self._last_step_end = time.monotonic()
         self._last_event = 0.0
@@ -59,10 +77,11 @@ class Recorder:
         # The first step after a start waits for the pipeline to fill; that is start-up, not training.
         seconds = 0.0 if self._start is not None else now - self._last_step_end
         self._last_step_end = now
+        timing = Timing(self._wait, None if self._start is not None else seconds)
         self.progress = replace(
             self.progress, step=self.progress.step + 1, seconds=self.progress.seconds + seconds
         )
-        self._pending.append((self.progress.step, result, self._wait))
+        self._pending.append((self.progress.step, result, timing))
         self._report_start()
         if now - self._last_event > EVENT_INTERVAL_S:
             self.flush()
@@ -74,9 +93,9 @@ class Recorder:
             return
         rows = [torch.cat([result.stats, result.digest]) for _, result, _ in self._pending]
         table = torch.stack(rows).cpu().tolist()
-        for (step, result, wait), row in zip(self._pending, table):
+        for (step, result, timing), row in zip(self._pending, table):
             digest = to_text(from_parts(row[-PARTS:]))
-            self._record(step, result, wait, dict(zip(STATS, row)), digest)
+            self._record(step, result, timing, dict(zip(STATS, row)), digest)
         last = dict(zip(STATS, table[-1]))
         self._pending = []
         self._last_event = time.monotonic()
@@ -123,7 +142,7 @@ class Recorder:
         self._start = None
 
     def _record(
-        self, step: int, result: StepResult, wait: float, stats: dict[str, float], digest: str
+        self, step: int, result: StepResult, timing: Timing, stats: dict[str, float], digest: str
     ) -> None:
         stats.pop("request")
         valid, skipped = round(stats.pop("valid")), round(stats.pop("skipped"))
@@ -139,7 +158,7 @@ class Recorder:
             values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
             counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
             counts["skipped_steps"] = self.progress.skipped_steps
-            self._writer.write(step, {**values, **counts, "wait_ms": round(1000 * wait, 2), "digest": digest})
+            self._writer.write(step, {**values, **counts, **timing.milliseconds, "digest": digest})
         if skipped:
             self._skipped(step)
 
