@@ -25,7 +25,13 @@ _VOCABULARY = 49408
 
 def main() -> None:
     options = _options()
-    data = DataConfig(train=options.shards, image_size=options.size, captions_per_image=options.captions)
+    data = DataConfig(
+        train=options.shards,
+        image_size=options.size,
+        captions_per_image=options.captions,
+        resize=options.resize,
+        jpeg_draft=options.jpeg_draft,
+    )
     model = {"text_cfg": {"context_length": options.context, "vocab_size": _VOCABULARY}}
     preprocess = make_preprocess(data, model, seed=0)
     with tempfile.TemporaryDirectory() as cache:
@@ -56,6 +62,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=256, help="samples of a batch")
     parser.add_argument("--steps", type=int, default=100, help="batches to read")
     parser.add_argument("--readers", type=int, help="decoding tasks; by default as many as cores")
+    parser.add_argument("--resize", choices=("pillow", "torch"), default="pillow")
+    parser.add_argument("--jpeg-draft", action="store_true")
     parser.add_argument("--alone", action="store_true", help="without Ray")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
