@@ -16,7 +16,7 @@ class Setting:
         width, layers: of the image tower; its heads are 32 wide.
         text_width, text_layers: of the text tower.
         patch, image_size: sides, pixels.
-        context: tokens of a caption.
+        context: tokens of a caption, padding included; 77 is what all of open_clip's models have.
         stored: shortest side of the pictures in the shards, pixels.
         samples, shards: of the training data that is made.
         batch: the global batch.
@@ -78,7 +78,7 @@ FULL = Setting(
     text_layers=4,
     patch=16,
     image_size=112,
-    context=32,
+    context=77,
     stored=256,
     samples=2048,
     shards=8,
@@ -94,7 +94,7 @@ QUICK = Setting(
     text_layers=2,
     patch=8,
     image_size=64,
-    context=24,
+    context=77,
     stored=128,
     samples=512,
     shards=4,

@@ -36,14 +36,15 @@ def make_shards(folder: Path, *, shards: int, samples: int, side: int, seed: int
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
             for i in range(samples // shards):
                 key = f"{number:05d}{i:04d}"
-                captions = [_caption(draw) for _ in range(CAPTIONS)]
+                captions = [caption(draw) for _ in range(CAPTIONS)]
                 add_member(archive, f"{key}.jpg", _picture(draw, side))
                 add_member(archive, f"{key}.txt", captions[0].encode())
                 add_member(archive, f"{key}.json", json.dumps({"captions": captions}).encode())
     return paths
 
 
-def _caption(draw: np.random.Generator) -> str:
+def caption(draw: np.random.Generator) -> str:
+    """Words drawn at random."""
     return " ".join(draw.choice(_WORDS.split(), draw.integers(LENGTHS[0], LENGTHS[1] + 1)))
 
 

@@ -178,7 +178,9 @@ class TrainConfig(Section):
         "fp32", description="Arithmetic of the towers; weights and optimizer stay fp32. fp16 needs GPUs."
     )
     zero_stage: Literal[0, 1, 2, 3] = Field(
-        1, description="DeepSpeed ZeRO: what is sharded (1 optimizer, 2 and gradients, 3 and weights)."
+        1,
+        description="DeepSpeed ZeRO: what is sharded (1 optimizer, 2 and gradients, 3 and weights). One worker in "
+        "fp32 shards nothing.",
     )
     activation_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass: less memory, a third more compute."

@@ -14,6 +14,7 @@ from torch import Tensor
 from ray_compt.data import Batch, normalise
 from ray_compt.errors import TrainingError
 from ray_compt.models import build_model, load_config, load_state
+from ray_compt.models.short_text import without_padding
 
 # Samples that run at once: a worker's share may be more than a device holds.
 ROWS = 256
@@ -63,9 +64,9 @@ class Teacher:
 
     def _embed(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         pixels = normalise(images.to(self._device), self._spec.mean, self._spec.std).to(self._dtype)
-        tokens = tokens.to(self._device)
+        captions = without_padding(self._model, tokens.flatten(0, 1)).to(self._device)
         image = self._model.encode_image(pixels).float()
-        text = self._model.encode_text(tokens.flatten(0, 1)).float()
+        text = self._model.encode_text(captions).float()
         image = torch.nn.functional.normalize(image, dim=-1)
         text = torch.nn.functional.normalize(text, dim=-1)
         return image, text.unflatten(0, tokens.shape[:2])
