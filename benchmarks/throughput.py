@@ -65,9 +65,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a smaller model, fewer and shorter runs: 6 minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="a smaller model, fewer and shorter runs")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write everything measured to this file")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="train on its *.tar instead of made-up shards"
