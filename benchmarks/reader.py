@@ -1,15 +1,16 @@
 """How fast samples are read: alone in this process, and through the pipeline of a training worker.
 
-    python benchmarks/reader.py ../shared/data/emoji/train/*.tar --size 32 --captions 1 --batch 256 --steps 100
+    python -m benchmarks.reader SHARDS/*.tar --size 32 --captions 1 --batch 256 --steps 100
 
 The first figure is CPU time of reading, decoding, augmenting and tokenising, start-up left out. The second is
 what a training loop would get through Ray Data with the given number of decoding tasks, with the CPU time of
-every process that took part; it includes Ray's own work.
+every process that took part; it includes Ray's own work. `--alone` leaves it out, `--json` prints numbers only.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from itertools import islice
@@ -24,18 +25,32 @@ _VOCABULARY = 49408
 
 def main() -> None:
     options = _options()
-    data = DataConfig(train=options.shards, image_size=options.size, captions_per_image=options.captions)
+    data = DataConfig(
+        train=options.shards,
+        image_size=options.size,
+        captions_per_image=options.captions,
+        resize=options.resize,
+        jpeg_draft=options.jpeg_draft,
+    )
     model = {"text_cfg": {"context_length": options.context, "vocab_size": _VOCABULARY}}
     preprocess = make_preprocess(data, model, seed=0)
     with tempfile.TemporaryDirectory() as cache:
         began = time.process_time()
         index = open_index(options.shards, data, cache)
-        print(
-            f"index     {index.samples / (time.process_time() - began):8.0f} samples/CPU-s, {index.samples} samples"
-        )
+        found = {"index": {"samples": index.samples, "cpu": time.process_time() - began}}
         order = Order(0, index.sizes, options.batch, data.lanes, data.window_batches)
-        _alone(index, order, preprocess, options.steps)
-        _pipeline(index, order, preprocess, options.steps, options.readers)
+        found["alone"] = _alone(index, order, preprocess, options.steps)
+        if not options.alone:
+            found["pipeline"] = _pipeline(index, order, preprocess, options.steps, options.readers)
+    print(json.dumps(found) if options.json else _text(found))
+
+
+def _text(found: dict[str, dict[str, float]]) -> str:
+    lines = []
+    for name, part in found.items():
+        details = ", ".join(f"{key} {value:.4g}" for key, value in part.items())
+        lines.append(f"{name:9} {part['samples'] / part['cpu']:8.0f} samples/CPU-s ({details})")
+    return "\n".join(lines)
 
 
 def _options() -> argparse.Namespace:
@@ -47,10 +62,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=256, help="samples of a batch")
     parser.add_argument("--steps", type=int, default=100, help="batches to read")
     parser.add_argument("--readers", type=int, help="decoding tasks; by default as many as cores")
+    parser.add_argument("--resize", choices=("pillow", "torch"), default="pillow")
+    parser.add_argument("--jpeg-draft", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="without Ray")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
 
-def _alone(index: Index, order: Order, preprocess: Preprocess, steps: int) -> None:
+def _alone(index: Index, order: Order, preprocess: Preprocess, steps: int) -> dict[str, float]:
     """The functions of the two kinds of tasks, called directly; the first window warms up caches."""
     import pyarrow as pa
 
@@ -67,12 +86,13 @@ def _alone(index: Index, order: Order, preprocess: Preprocess, steps: int) -> No
             spent["read"] += middle - began
             spent["decode"] += time.process_time() - middle
             samples += rows
-    total = sum(spent.values())
-    parts = ", ".join(f"{name} {1000 * seconds / samples:.2f} ms" for name, seconds in spent.items())
-    print(f"alone     {samples / total:8.0f} samples/CPU-s ({parts} a sample)")
+    each = {f"{name}_ms": 1000 * seconds / samples for name, seconds in spent.items()}
+    return {"samples": samples, "cpu": sum(spent.values()), **each}
 
 
-def _pipeline(index: Index, order: Order, preprocess: Preprocess, steps: int, readers: int | None) -> None:
+def _pipeline(
+    index: Index, order: Order, preprocess: Preprocess, steps: int, readers: int | None
+) -> dict[str, float]:
     import psutil
     import ray
 
@@ -89,16 +109,13 @@ def _pipeline(index: Index, order: Order, preprocess: Preprocess, steps: int, re
         readers=readers,
     )
     began = time.perf_counter()
-    skipped = order.window_batches
-    for _ in islice(batches, skipped):
+    for _ in islice(batches, order.window_batches):
         pass
     start, cpu = time.perf_counter(), _cpu_seconds(psutil)
     rows = sum(len(batch.keys) for batch in batches)
     seconds, cpu = time.perf_counter() - start, _cpu_seconds(psutil) - cpu
-    print(
-        f"pipeline  {rows / seconds:8.0f} samples/s, {rows / cpu:.0f} samples/CPU-s, {start - began:.1f} s to warm up"
-    )
     ray.shutdown()
+    return {"samples": rows, "cpu": cpu, "wall": seconds, "warm_up": start - began}
 
 
 def _cpu_seconds(psutil) -> float:

@@ -13,8 +13,12 @@ MAX_PIXELS = 1 << 26
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 
-def decode_picture(content: bytes) -> Image.Image:
+def decode_picture(content: bytes, least_side: int | None = None) -> Image.Image:
     """The picture as RGB; transparency is dropped as `open_clip_train` (WebDataset's "pilrgb") drops it.
+
+    Args:
+        least_side: decode a JPEG at a half, a quarter or an eighth of its size where its shorter side still has
+            so many pixels then (libjpeg's scaled inverse DCT); None: at its size.
 
     Raises:
         ValueError: more than `MAX_PIXELS`.
@@ -27,4 +31,6 @@ def decode_picture(content: bytes) -> Image.Image:
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+        if least_side is not None:
+            picture.draft("RGB", (least_side, least_side))
         return picture.convert("RGB")

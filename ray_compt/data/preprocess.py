@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,16 +21,17 @@ from open_clip import transform as open_clip_transform
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from torchvision.transforms import Compose, InterpolationMode, RandomResizedCrop
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from ray_compt.config.schema import AugmentConfig, DataConfig
 from ray_compt.data.captions import draw_captions
 from ray_compt.data.pictures import MAX_PIXELS, decode_picture
 from ray_compt.data.randomness import seed_63
+from ray_compt.data.resize import TorchRandomResizedCrop
 from ray_compt.data.samples import RawSample
 from ray_compt.models import make_tokenizer
 
-Transform = Callable[[Image.Image], Image.Image]
+Transform = Callable[[Image.Image], Any]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Preprocess:
         captions_per_image: captions drawn for a training picture, K.
         tokenizer: open_clip's configuration of the model whose tokenizer is used.
         seed: the chain's seed.
+        resize: whose kernel resizes training pictures, "pillow" or "torch".
+        jpeg_draft: decode large training JPEGs at a fraction of their size.
     """
 
     image_size: int
@@ -54,6 +58,8 @@ class Preprocess:
     captions_per_image: int
     tokenizer: dict[str, Any]
     seed: int
+    resize: str = "pillow"
+    jpeg_draft: bool = False
     _tokenizer_key: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
@@ -66,13 +72,14 @@ class Preprocess:
         Raises:
             Exception: whatever Pillow raises on a picture that it cannot read.
         """
-        picture = decode_picture(raw.image)
+        side = _least_side(self.image_size, self.augment) if self.jpeg_draft else None
+        picture = decode_picture(raw.image, side)
         captions = draw_captions(raw.captions, self.captions_per_image, self.seed, epoch, raw.key)
         with _seeded(seed_63(self.seed, epoch, raw.key, "augment")):
-            picture = _training_transform(self.image_size, self.augment)(picture)
+            pixels = _training_transform(self.image_size, self.augment, self.resize)(picture)
             # Some of open_clip's tokenizers drop words at random.
             tokens = _tokenizer(self._tokenizer_key)(captions)
-        return pil_to_tensor(picture), tokens
+        return pixels, tokens
 
     def evaluate(self, raw: RawSample) -> torch.Tensor:
         """Picture uint8 [3, H, W] by open_clip's evaluation transform (resize shortest side, centre crop).
@@ -104,6 +111,8 @@ def make_preprocess(
         captions_per_image=data.captions_per_image,
         tokenizer=config,
         seed=seed,
+        resize=data.resize,
+        jpeg_draft=data.jpeg_draft,
     )
 
 
@@ -122,18 +131,34 @@ def _rgb(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 @functools.lru_cache(maxsize=4)
-def _training_transform(image_size: int, augment: AugmentConfig) -> Transform:
-    """The steps of `open_clip.image_transform(is_train=True)` before ToTensor, with the crop's ratio open."""
-    steps: list[Transform] = [
-        RandomResizedCrop(
-            image_size, scale=augment.scale, ratio=augment.ratio, interpolation=InterpolationMode.BICUBIC
-        )
-    ]
+def _training_transform(image_size: int, augment: AugmentConfig, resize: str) -> Transform:
+    """The steps of `open_clip.image_transform(is_train=True)` before ToTensor, with the crop's ratio open.
+
+    The result takes an RGB picture to uint8 [3, H, W].
+    """
+    colours: list[Transform] = []
     if augment.color_jitter is not None and augment.color_jitter_prob:
-        steps.append(open_clip_transform.color_jitter(*augment.color_jitter, p=augment.color_jitter_prob))
+        colours.append(open_clip_transform.color_jitter(*augment.color_jitter, p=augment.color_jitter_prob))
     if augment.gray_scale_prob:
-        steps.append(open_clip_transform.gray_scale(augment.gray_scale_prob))
-    return Compose(steps)
+        colours.append(open_clip_transform.gray_scale(augment.gray_scale_prob))
+    if resize == "torch":
+        crop = TorchRandomResizedCrop(image_size, augment.scale, augment.ratio)
+        return Compose([crop, to_pil_image, *colours, pil_to_tensor]) if colours else crop
+    return Compose(
+        [
+            RandomResizedCrop(
+                image_size, scale=augment.scale, ratio=augment.ratio, interpolation=InterpolationMode.BICUBIC
+            ),
+            *colours,
+            pil_to_tensor,
+        ]
+    )
+
+
+def _least_side(image_size: int, augment: AugmentConfig) -> int:
+    """Shorter side, pixels, of pictures of which no random crop has to be enlarged."""
+    narrowest = min(augment.ratio[0], 1 / augment.ratio[1])
+    return math.ceil(image_size / math.sqrt(augment.scale[0] * narrowest))
 
 
 @functools.lru_cache(maxsize=4)

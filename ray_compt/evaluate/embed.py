@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ray_compt.data import Index, Preprocess, evaluation_batches, normalise
 from ray_compt.errors import UserError
+from ray_compt.models.short_text import without_padding
 
 Tokenizer = Callable[[list[str]], Tensor]
 
@@ -90,6 +91,5 @@ def embed_texts(
 ) -> Tensor:
     """Unit features [len(texts), E] float32 of captions, `batch` at a time."""
     parts = [texts[low : low + batch] for low in range(0, len(texts), batch)]
-    return torch.cat(
-        [model.encode_text(tokenizer(part).to(device), normalize=True).float() for part in parts]
-    )
+    tokens = [without_padding(model, tokenizer(part)).to(device) for part in parts]
+    return torch.cat([model.encode_text(part, normalize=True).float() for part in tokens])

@@ -24,7 +24,8 @@ def build_model(config: dict[str, Any], seed: int | None = None) -> torch.nn.Mod
         seed: seed of the initial weights; None draws one. The global random state is left as found.
 
     Returns:
-        `open_clip.CLIP`, or `CustomTextCLIP` / `CoCa` where the configuration asks for it as open_clip does.
+        `ShortTextCLIP`, which is an `open_clip.CLIP`, or `CustomTextCLIP` / `CoCa` where the configuration asks
+        for it as open_clip does.
 
     Raises:
         UserError: a text tower of the Hugging Face hub, or a tower with parameters without dimensions.
@@ -70,7 +71,9 @@ def _count_parameters(config: str) -> int:
 def _construct(config: dict[str, Any]) -> torch.nn.Module:
     # open_clip.create_model only builds names and folders; the class is chosen below as it does.
     from open_clip.coca_model import CoCa
-    from open_clip.model import CLIP, CustomTextCLIP
+    from open_clip.model import CustomTextCLIP
+
+    from ray_compt.models.short_text import ShortTextCLIP
 
     arguments = {key: value for key, value in config.items() if key != "custom_text"}
     if arguments["text_cfg"].get("hf_model_name"):
@@ -82,7 +85,7 @@ def _construct(config: dict[str, Any]) -> torch.nn.Module:
         # Weights come from the chain, never from a download.
         arguments["vision_cfg"] = arguments["vision_cfg"] | {"timm_model_pretrained": False}
     if not config.get("custom_text", False):
-        kind = CLIP
+        kind = ShortTextCLIP
     else:
         kind = CoCa if "multimodal_cfg" in config else CustomTextCLIP
     try:

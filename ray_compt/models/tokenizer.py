@@ -23,11 +23,11 @@ def make_tokenizer(config: dict[str, Any]) -> Callable[[list[str]], torch.Tensor
         UserError: the model's tokenizer lives on the Hugging Face hub, or the text tower's vocabulary is
             smaller than the tokenizer's.
     """
-    from open_clip import SimpleTokenizer
+    from ray_compt.models.word_tokenizer import WordTokenizer
 
     check_tokenizer(config)
     text = config["text_cfg"]
-    return SimpleTokenizer(
+    return WordTokenizer(
         context_length=text.get("context_length", CONTEXT_LENGTH), **(text.get("tokenizer_kwargs") or {})
     )
 

@@ -35,6 +35,7 @@ class FrozenModel:
         model: Any = build_model(load_config(spec.folder))
         model.load_state_dict(load_state(spec.folder))
         self._model = model.eval().requires_grad_(False).to(self.device, DTYPES[spec.precision])
+        self._short = bool(getattr(model, "takes_short_text", False))
         towers = model.encode_image, model.encode_text
         self._towers = tuple(map(torch.compile, towers)) if spec.compile else towers
 
@@ -60,16 +61,42 @@ class FrozenModel:
             ) from error
 
     def _embed_all(self, images: Tensor, tokens: Tensor) -> Features:
-        parts = on_device(_parts(images, tokens, self.spec.rows), self.device)
-        image, text = zip(*(self._embed(*part) for part in parts))
-        return torch.cat(image)[: len(images)], torch.cat(text)[: len(images)]
+        image = [self._image(part) for (part,) in on_device(_parts(images, self.spec.rows), self.device)]
+        captions = tokens.flatten(0, 1)
+        groups, places = by_length(captions, self.spec.rows, self._short) if len(captions) else ([], captions)
+        text = [self._text(part) for (part,) in on_device(groups, self.device)]
+        return torch.cat(image)[: len(images)], torch.cat(text)[places].unflatten(0, tokens.shape[:2])
 
-    def _embed(self, images: Tensor, tokens: Tensor) -> Features:
-        encode_image, encode_text = self._towers
+    def _image(self, images: Tensor) -> Tensor:
         pixels = normalise(images, self.spec.mean, self.spec.std).to(DTYPES[self.spec.precision])
-        image = torch.nn.functional.normalize(encode_image(pixels).float(), dim=-1)
-        text = torch.nn.functional.normalize(encode_text(tokens.flatten(0, 1)).float(), dim=-1)
-        return image, text.unflatten(0, tokens.shape[:2])
+        return torch.nn.functional.normalize(self._towers[0](pixels).float(), dim=-1)
+
+    def _text(self, captions: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(self._towers[1](captions).float(), dim=-1)
+
+
+def by_length(captions: Tensor, rows: int, short: bool) -> tuple[list[tuple[Tensor]], Tensor]:
+    """Captions [N, L] in parts of exactly `rows`, cut behind their ends to a quarter or half of L where they fit.
+
+    A caption's length depends on itself alone, so that its features do not depend on the others.
+
+    Args:
+        short: the tower takes captions without their padding (`models/short_text.py`).
+
+    Returns:
+        The parts, and int64 [N]: where in their concatenation each caption lies.
+    """
+    full = captions.shape[1]
+    lengths = sorted({-(-full // 4), -(-full // 2), full}) if short else [full]
+    # The tower's own rule: a caption ends at the first of its largest tokens.
+    group = torch.bucketize(captions.argmax(dim=-1) + 1, torch.tensor(lengths))
+    parts: list[tuple[Tensor]] = []
+    places = torch.empty(len(captions), dtype=torch.int64)
+    for number, length in enumerate(lengths):
+        mine = (group == number).nonzero().flatten()
+        places[mine] = len(parts) * rows + torch.arange(len(mine))
+        parts += _parts(captions[mine, :length], rows)
+    return parts, places
 
 
 def precision_error(spec: TeacherSpec, images: Tensor, tokens: Tensor, found: Features) -> float:
@@ -78,13 +105,9 @@ def precision_error(spec: TeacherSpec, images: Tensor, tokens: Tensor, found: Fe
     return max(float(1 - (a * b).sum(-1).min()) for a, b in zip(found, exact))
 
 
-def _parts(images: Tensor, tokens: Tensor, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _parts(tensor: Tensor, rows: int) -> Iterator[tuple[Tensor]]:
     """Consecutive parts of exactly `rows` rows; the last is filled up with zeros."""
-    for start in range(0, len(images), rows):
-        yield _filled(images[start : start + rows], rows), _filled(tokens[start : start + rows], rows)
-
-
-def _filled(part: Tensor, rows: int) -> Tensor:
-    if len(part) == rows:
-        return part
-    return torch.cat([part, part.new_zeros(rows - len(part), *part.shape[1:])])
+    for start in range(0, len(tensor), rows):
+        part = tensor[start : start + rows]
+        missing = rows - len(part)
+        yield (torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing else part,)

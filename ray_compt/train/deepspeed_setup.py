@@ -39,13 +39,22 @@ def import_deepspeed(*, cpu: bool, verbose: bool = False) -> ModuleType:
     return deepspeed
 
 
+def zero_stage(config: TrainConfig, world_size: int) -> int:
+    """DeepSpeed's ZeRO stage on `world_size` workers: the chain file's, or 0 where that is the same for less.
+
+    A single worker has nobody to share with, but from stage 1 on DeepSpeed keeps flat copies of weights and gradients
+    and copies both at every step. bf16 and fp16 need those copies.
+    """
+    return 0 if world_size == 1 and config.precision == "fp32" else config.zero_stage
+
+
 def deepspeed_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
     """DeepSpeed's configuration of a stage on `world_size` workers.
 
     The user's further keys come first and ours last: the loader has refused the keys that we own.
     """
     merged = copy.deepcopy(config.deepspeed)
-    merged.setdefault("zero_optimization", {})["stage"] = config.zero_stage
+    merged.setdefault("zero_optimization", {})["stage"] = zero_stage(config, world_size)
     merged |= {
         "train_micro_batch_size_per_gpu": config.global_batch // world_size,
         "gradient_accumulation_steps": 1,

@@ -43,6 +43,9 @@ def build_engine(
         dist_init_required=False,
     )
     engine.train()
+    if world_size == 1 and engine.zero_optimization_stage() == 0:
+        # Alone, averaging gradients over workers only copies them to a flat buffer and back.
+        engine.enable_backward_allreduce = False
     if state is not None:
         restore_state(engine, state)
     return engine

@@ -25,6 +25,7 @@ from ray_compt.data import Batch
 from ray_compt.errors import UserError
 from ray_compt.storage import Place
 from ray_compt.train.accumulate import backward_batch
+from ray_compt.train.deepspeed_setup import zero_stage
 from ray_compt.train.distilling import distillation_share
 from ray_compt.train.job import StageJob
 from ray_compt.train.loss import Gathered, clip_loss
@@ -91,7 +92,7 @@ def engine_bytes(parameters: int, train: TrainConfig, workers: int) -> int:
     Two moments and a flat copy of the gradient, 4 bytes each; from ZeRO 1 on a master copy too, all of it
     split over workers, and the buffer that gradients are reduced in. (ZeRO, arXiv 1910.02054, section 3.)
     """
-    if train.zero_stage == 0:
+    if zero_stage(train, workers) == 0:
         return 12 * parameters
     bucket = train.deepspeed.get("zero_optimization", {}).get("reduce_bucket_size", REDUCE_BUCKET)
     return 16 * parameters // workers + int(bucket) * DTYPES[train.precision].itemsize
@@ -155,11 +156,11 @@ def _key(job: StageJob, share: int, device: torch.device) -> str:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         name, memory = properties.name, properties.total_memory
-    train = job.train
+    train, world = job.train, dist.get_world_size()
     teachers = [teacher.width for teacher in job.teachers]
     identity: list[Any] = [job.model, job.distill.kind, teachers, job.preprocess.captions_per_image]
-    identity += [train.precision, train.zero_stage, train.activation_checkpointing, train.deepspeed]
-    identity += [share, dist.get_world_size(), name, memory, torch.__version__]
+    identity += [train.precision, zero_stage(train, world), train.activation_checkpointing, train.deepspeed]
+    identity += [share, world, name, memory, torch.__version__]
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
     return f"{name}, {train.precision}, share {share}: {digest}"
 
@@ -185,7 +186,7 @@ class _Trial:
         batch = _made_up_batch(job, self._share)
         backward_batch(
             _Alone(),
-            lambda rows: Features.of(student(*inputs(job, batch, rows, device))),
+            lambda rows: Features.of(student(*inputs(job, batch, rows, device, student.clip))),
             self._losses,
             self._share,
             micro_batch,
@@ -238,5 +239,7 @@ def _made_up_batch(job: StageJob, share: int) -> Batch:
     image = torch.randint(0, 256, (share, 3, size, size), dtype=torch.uint8, generator=generator)
     shape = (share, captions, job.preprocess.context_length)
     words = job.model["text_cfg"].get("vocab_size", 49408)
-    text = torch.randint(0, words, shape, generator=generator)
+    text = torch.randint(0, words - 1, shape, generator=generator)
+    # The largest token ends a caption: none may be shorter than a real one can be.
+    text[..., -1] = words - 1
     return Batch(0, image, text, torch.ones(share, dtype=torch.bool), [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,26 @@ EVENT_INTERVAL_S = 0.5
 NOTES = 5
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How long a step took on this worker, seconds.
+
+    Attributes:
+        wait: of it, waiting for data and teachers.
+        teacher: of that, for features once the batch was there.
+        step: since the step before; None for the first one after a start.
+    """
+
+    wait: float
+    teacher: float
+    step: float | None
+
+    @property
+    def milliseconds(self) -> dict[str, float | None]:
+        parts = {"wait_ms": self.wait, "teacher_wait_ms": self.teacher, "step_ms": self.step}
+        return {name: None if part is None else round(1000 * part, 2) for name, part in parts.items()}
+
+
 class Recorder:
     """Counts on every worker, writes metrics and reports progress on rank 0.
 
@@ -35,7 +55,7 @@ class Recorder:
         self._job, self._board, self._rank, self._world = job, board, rank, world
         self._start: StartUp | None = start
         self.progress = progress
-        self._pending: list[tuple[int, StepResult, dict[str, float]]] = []
+        self._pending: list[tuple[int, StepResult, Timing]] = []
         self._bad_here = 0
         self._last_step_end = time.monotonic()
         self._last_event = 0.0
@@ -60,14 +80,11 @@ class Recorder:
         # The first step after a start waits for the pipeline to fill; that is start-up, not training.
         seconds = 0.0 if self._start is not None else now - self._last_step_end
         self._last_step_end = now
+        timing = Timing(self._wait, self._teacher_wait, None if self._start is not None else seconds)
         self.progress = replace(
             self.progress, step=self.progress.step + 1, seconds=self.progress.seconds + seconds
         )
-        waits = {
-            "wait_ms": round(1000 * self._wait, 2),
-            "teacher_wait_ms": round(1000 * self._teacher_wait, 2),
-        }
-        self._pending.append((self.progress.step, result, waits))
+        self._pending.append((self.progress.step, result, timing))
         self._report_start()
         if now - self._last_event > EVENT_INTERVAL_S:
             self.flush()
@@ -79,9 +96,9 @@ class Recorder:
             return
         rows = [torch.cat([result.stats, result.digest]) for _, result, _ in self._pending]
         table = torch.stack(rows).cpu().tolist()
-        for (step, result, waits), row in zip(self._pending, table):
+        for (step, result, timing), row in zip(self._pending, table):
             digest = to_text(from_parts(row[-PARTS:]))
-            self._record(step, result, waits, dict(zip(STATS, row)), digest)
+            self._record(step, result, timing, dict(zip(STATS, row)), digest)
         last = dict(zip(STATS, table[-1]))
         self._pending = []
         self._last_event = time.monotonic()
@@ -128,12 +145,7 @@ class Recorder:
         self._start = None
 
     def _record(
-        self,
-        step: int,
-        result: StepResult,
-        waits: dict[str, float],
-        stats: dict[str, float],
-        digest: str,
+        self, step: int, result: StepResult, timing: Timing, stats: dict[str, float], digest: str
     ) -> None:
         stats.pop("request")
         valid, skipped = round(stats.pop("valid")), round(stats.pop("skipped"))
@@ -149,7 +161,7 @@ class Recorder:
             values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
             counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
             counts["skipped_steps"] = self.progress.skipped_steps
-            self._writer.write(step, {**values, **counts, **waits, "digest": digest})
+            self._writer.write(step, {**values, **counts, **timing.milliseconds, "digest": digest})
         if skipped:
             self._skipped(step)
 

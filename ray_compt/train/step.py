@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from ray_compt.data import Batch, normalise
 from ray_compt.data.sample_digest import PARTS, Words, to_parts
+from ray_compt.models.short_text import Captions, without_padding
 from ray_compt.train.accumulate import backward_batch
 from ray_compt.train.distilling import Answer, distillation_share
 from ray_compt.train.finite import update_if_finite
@@ -68,7 +69,7 @@ def train_step(
     valid = batch.valid.to(device)
 
     def embed(rows: slice) -> Features:
-        return Features.of(engine(*inputs(job, batch, rows, device)))
+        return Features.of(engine(*inputs(job, batch, rows, device, engine.module.clip)))
 
     def losses(features: Features) -> tuple[Tensor, Tensor]:
         return _losses(job, features, answers, valid, weight, batch.digest, request)
@@ -79,9 +80,12 @@ def train_step(
     return StepResult(torch.cat([numbers[:-PARTS], skipped.reshape(1)]), numbers[-PARTS:], lr, weight)
 
 
-def inputs(job: StageJob, batch: Batch, rows: slice, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of a batch as the model takes them: pixels [n, 3, H, W] in its precision, tokens [n, K, L]."""
-    image, text = (part[rows].to(device, non_blocking=True) for part in (batch.image, batch.text))
+def inputs(
+    job: StageJob, batch: Batch, rows: slice, device: torch.device, model: nn.Module
+) -> tuple[Tensor, Tensor | Captions]:
+    """Rows of a batch as the student takes them: pixels [n, 3, H, W] in its precision, and n K captions."""
+    text = without_padding(model, batch.text[rows].flatten(0, 1)).to(device)
+    image = batch.image[rows].to(device, non_blocking=True)
     pixels = normalise(image, job.preprocess.mean, job.preprocess.std)
     return pixels.to(DTYPES[job.train.precision]), text
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ray_compt.distill.loss import FeatureMaps
 from ray_compt.models import build_model
+from ray_compt.models.short_text import Captions
 from ray_compt.train.loss import unit
 
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -71,14 +72,13 @@ class Student(nn.Module):
             }
         )
 
-    def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
-        """Embed images [n, 3, H, W] and tokens [n, K, L]; returns the tensors of `Features`.
+    def forward(self, images: Tensor, captions: Tensor | Captions) -> tuple[Tensor, ...]:
+        """Embed images [n, 3, H, W] and K captions of each, tokens [n K, L] or in groups; the tensors of `Features`.
 
         A flat tuple, because DeepSpeed attaches its hooks to tensors that it finds in tuples.
         """
-        n, captions, _ = tokens.shape
-        image, text, scale = self.clip(images, tokens.flatten(0, 1))
-        text = text.unflatten(0, (n, captions))
+        image, text, scale = self.clip(images, captions)
+        text = text.unflatten(0, (len(images), -1))
         image, text = unit(image), unit(text)
         mapped = tuple(self._mapped(str(place), image, text) for place in self._teachers)
         return Features(scale.float(), image, text, mapped).tensors

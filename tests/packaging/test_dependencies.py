@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-OURS = {"ray_compt", "tests"}
+OURS = {"ray_compt", "tests", "benchmarks"}
 STANDARD = sys.stdlib_module_names | {"tomllib"}
 
 # Where a module and the package that brings it differ in name.

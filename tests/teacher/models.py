@@ -24,12 +24,19 @@ def make_teacher(folder: Path, **further: Any) -> TeacherSpec:
 
 
 def make_batches(count: int, rows: int = 4) -> list[Batch]:
+    """Captions of all lengths: each ends at its largest token."""
     generator = torch.Generator().manual_seed(0)
+
+    def captions() -> torch.Tensor:
+        tokens = torch.randint(1, 49406, (rows, 2, 10), generator=generator)
+        ends = torch.randint(1, 10, (rows, 2, 1), generator=generator)
+        return tokens.scatter(2, ends, 49407)
+
     return [
         Batch(
             step,
             torch.randint(0, 256, (rows, 3, 8, 8), generator=generator, dtype=torch.uint8),
-            torch.randint(1, 49406, (rows, 2, 10), generator=generator),
+            captions(),
             torch.ones(rows, dtype=torch.bool),
             ["k"] * rows,
         )

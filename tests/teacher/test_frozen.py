@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ray_compt.errors import UserError
-from ray_compt.teacher.frozen import FrozenModel, precision_error
+from ray_compt.teacher.frozen import FrozenModel, by_length, precision_error
 from tests.teacher.models import MEAN, STD, make_batches, make_teacher
 
 BATCH = make_batches(1, rows=24)[0]
@@ -62,6 +62,19 @@ def test_lower_precision_is_near_and_its_error_is_measured(tmp_path: Path) -> No
     assert error == pytest.approx(
         max(float((1 - (a * b).sum(-1)).max()) for a, b in zip(found, exact)), abs=1e-6
     )
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=40), st.integers(1, 8), st.booleans())
+def test_every_caption_lies_whole_in_one_part(ends: list[int], rows: int, short: bool) -> None:
+    captions = torch.tensor([[*range(1, end), 99, *[7] * (12 - end)] for end in ends])
+    parts, places = by_length(captions, rows, short)
+    assert all(len(part) == rows for (part,) in parts)
+    lying = [row for (part,) in parts for row in part.tolist()]
+    for end, caption, place in zip(ends, captions.tolist(), places.tolist()):
+        assert lying[place][:end] == caption[:end]
+        assert len(lying[place]) == (
+            12 if not short else next(length for length in (3, 6, 12) if end <= length)
+        )
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
