@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from ray_compt.chain.bad_samples import BadSamples
+from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
 from ray_compt.chain.initial import write_initial
@@ -19,6 +20,7 @@ from ray_compt.chain.placement import chain_needs, place_teacher, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line
 from ray_compt.config.schema import Chain
+from ray_compt.distill.feature_cache import CacheSpec
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.distill.teacher import TeacherSpec
 from ray_compt.errors import UserError
@@ -73,6 +75,7 @@ def train_chain(
             start_ray(address, chain_needs(chain, plans), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
+            check_caches(chain, plans, ledger.stages, inputs, step_limit)
             run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
             run.train_family(plans, alone)
     if summary:
@@ -122,8 +125,11 @@ class _Run:
     ) -> None:
         started, earlier = time.monotonic(), entry.seconds
         teacher = before[-1] if before and plan.distill.active else None
-        as_actor, why = place_teacher(plan.config) if teacher else (False, "")
         job = self._job(plan, entry, before)
+        last_step = job.distill.last_step(job.steps)
+        cache = look_up(job.cache, job.order, last_step) if job.cache else None
+        cached = cache is not None and cache.complete
+        as_actor, why = place_teacher(plan.config) if teacher and not cached else (False, "")
         entry = self.ledger.update(
             entry,
             state="running",
@@ -132,10 +138,12 @@ class _Run:
             growth=plan.growth_text,
             data=self.inputs.train.digest,
             distill_weight=plan.distill.weight,
-            teacher=("actor" if as_actor else "inline") if teacher else None,
+            teacher=_served_by(entry, as_actor, cached) if teacher else None,
         )
         self.terminal.line(f"{title}: {describe_stage(plan, job.steps)}")
-        if teacher:
+        if teacher and cache:
+            self.terminal.line(f"  teacher {teacher[1].name}: {cache.line}")
+        if teacher and not cached:
             self.terminal.line(
                 f"  teacher {teacher[1].name} {'in an actor' if as_actor else 'in each worker'}: {why}"
             )
@@ -159,7 +167,15 @@ class _Run:
             samples_per_second=samples_per_second(progress.samples, progress.seconds),
             metrics=metrics,
             bad_samples=bad.count,
-            **costs(plan, before[-1][0] if before else None, self.chain, progress.step, job.steps),
+            teacher_samples=listener.features,
+            **costs(
+                plan,
+                before[-1][0] if before else None,
+                self.chain,
+                progress.step,
+                job.steps,
+                listener.features if job.cache else None,
+            ),
         )
         if bad.count:
             self.terminal.warn(
@@ -199,6 +215,7 @@ class _Run:
             teacher_config=stage.teacher,
             teacher=teacher,
             teacher_width=before[-1][0].model["embed_dim"] if teacher else None,
+            cache=self._cache(plan, before[-1][0], teacher) if teacher else None,
             verbose=self.verbose,
         )
 
@@ -211,7 +228,21 @@ class _Run:
         preprocess = self.inputs.preprocess(plan.model)
         return TeacherSpec(str(self.folder.stage(entry)), preprocess.mean, preprocess.std)
 
+    def _cache(self, plan: StagePlan, source: StagePlan, teacher: TeacherSpec) -> CacheSpec | None:
+        path = plan.config.teacher.cache
+        if path is None:
+            return None
+        preprocess = self.inputs.preprocess(plan.model)
+        return cache_spec(self.chain, path, teacher, source.model, preprocess, self.inputs.train.digest)
+
     def _current(self, entry: StageEntry) -> StageEntry:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
+
+
+def _served_by(entry: StageEntry, as_actor: bool, cached: bool) -> str:
+    """Where a stage's features come from; "cache" only where no earlier run of the stage has computed any."""
+    if cached:
+        return entry.teacher or "cache"
+    return "actor" if as_actor else "inline"

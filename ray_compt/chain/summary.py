@@ -14,8 +14,19 @@ from ray_compt.report.terminal import Terminal, percent
 COLUMNS = ("model", "parameters", "MACs", "epochs", "zero-shot", "image→text R@1", "cost / alone", "seconds")
 
 
-def costs(plan: StagePlan, teacher: StagePlan | None, chain: Chain, taken: int, steps: int) -> dict[str, int]:
-    """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps."""
+def costs(
+    plan: StagePlan,
+    teacher: StagePlan | None,
+    chain: Chain,
+    taken: int,
+    steps: int,
+    features: int | None = None,
+) -> dict[str, int]:
+    """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps.
+
+    Args:
+        features: samples that the teacher computed features of; None: those of every step that distils.
+    """
     spent = training_macs(
         plan.macs,
         captions=chain.data.captions_per_image,
@@ -24,7 +35,10 @@ def costs(plan: StagePlan, teacher: StagePlan | None, chain: Chain, taken: int, 
         teacher=teacher.macs if teacher and plan.distill.active else None,
         teacher_steps=min(taken, plan.distill.last_step(steps)),
     )
-    return {"macs": spent.total, "teacher_macs": spent.teacher}
+    taught = spent.teacher
+    if features is not None and teacher is not None:
+        taught = features * teacher.macs.forward(chain.data.captions_per_image)
+    return {"macs": spent.student + taught, "teacher_macs": taught}
 
 
 def describe_stage(plan: StagePlan, steps: int) -> str:

@@ -22,10 +22,11 @@ from PIL import Image
 from torchvision.transforms import Compose, InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import pil_to_tensor
 
-from ray_compt.config.schema import AugmentConfig, DataConfig
+from ray_compt.config.augment_keys import AugmentConfig
+from ray_compt.config.schema import DataConfig
 from ray_compt.data.captions import draw_captions
 from ray_compt.data.pictures import MAX_PIXELS, decode_picture
-from ray_compt.data.randomness import seed_63
+from ray_compt.data.randomness import draw_epoch, seed_63
 from ray_compt.data.samples import RawSample
 from ray_compt.models import make_tokenizer
 
@@ -44,6 +45,7 @@ class Preprocess:
         captions_per_image: captions drawn for a training picture, K.
         tokenizer: open_clip's configuration of the model whose tokenizer is used.
         seed: the chain's seed.
+        augment_epochs: epochs after which crops and captions repeat; None: never.
     """
 
     image_size: int
@@ -54,6 +56,7 @@ class Preprocess:
     captions_per_image: int
     tokenizer: dict[str, Any]
     seed: int
+    augment_epochs: int | None = None
     _tokenizer_key: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
@@ -63,9 +66,13 @@ class Preprocess:
     def train(self, raw: RawSample, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented picture uint8 [3, H, W] and tokens int64 [K, L], a function of (seed, epoch, raw.key).
 
+        With `augment_epochs`, epochs that are equal modulo it give the same.
+
         Raises:
             Exception: whatever Pillow raises on a picture that it cannot read.
         """
+        # Nothing else may follow the drawn epoch: the order of samples is that of the true one.
+        epoch = draw_epoch(epoch, self.augment_epochs)
         picture = decode_picture(raw.image)
         captions = draw_captions(raw.captions, self.captions_per_image, self.seed, epoch, raw.key)
         with _seeded(seed_63(self.seed, epoch, raw.key, "augment")):
@@ -104,6 +111,7 @@ def make_preprocess(
         captions_per_image=data.captions_per_image,
         tokenizer=config,
         seed=seed,
+        augment_epochs=data.augment_epochs,
     )
 
 

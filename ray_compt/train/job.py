@@ -9,6 +9,7 @@ from typing import Any
 
 from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Index, Order, Preprocess
+from ray_compt.distill.feature_cache import CacheSpec
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.distill.teacher import TeacherSpec
 from ray_compt.storage import Place, open_place
@@ -27,6 +28,7 @@ class StageJob:
         distill: weight of the distillation loss over time.
         teacher: the predecessor; None where nothing is distilled.
         teacher_width: embedding width of the teacher.
+        cache: where the teacher's features are kept; None: nowhere.
         max_bad_share: share of unreadable samples above which the stage stops.
     """
 
@@ -47,6 +49,7 @@ class StageJob:
     teacher_config: TeacherConfig
     teacher: TeacherSpec | None = None
     teacher_width: int | None = None
+    cache: CacheSpec | None = None
     verbose: bool = False
 
     @property

@@ -30,6 +30,7 @@ from ray_compt.train.checkpoint import (
 from ray_compt.train.deepspeed_setup import import_deepspeed
 from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
+from ray_compt.train.features import keep_features, with_cache
 from ray_compt.train.job import StageJob
 from ray_compt.train.micro_batch import agree_micro_batch, out_of_memory_explained
 from ray_compt.train.recorder import Recorder
@@ -80,7 +81,7 @@ def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any)
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    client = _teacher_client(job, teacher, device)
+    client = with_cache(job, lambda: _teacher_client(job, teacher, device), board, rank=rank, world=world)
     for batch, features in with_features(batches, client, job.distill.last_step(job.steps)):
         recorder.loaded(batch)
         with out_of_memory_explained(job, micro_batch, device):
@@ -97,12 +98,14 @@ def _train(job: StageJob, board: Any, teacher: Any, start: StartUp, reader: Any)
                 _save(engine, job, recorder.progress, rank)
                 recorder.saved()
         if request and not last:
+            keep_features(client)
             _commit(job)
             mailbox.answer()
             if request is Request.STOP:
                 break
             if request is Request.PAUSE:
                 _wait_to_be_replaced(recorder)
+    keep_features(client)
     recorder.close()
     _commit(job)
 
