@@ -18,7 +18,7 @@ from ray_compt.data.order import Order
 from ray_compt.distill import cached
 from ray_compt.distill.feature_cache import FeatureCache
 from ray_compt.distill.feature_need import drawn_samples, estimated_bytes, is_complete
-from tests.distill.fakes import Stage, Teacher, batch, features_of, spec
+from tests.distill.fakes import Stage, Teacher, batch, check, features_of, spec
 
 ORDER = Order(3, (23, 0, 9, 13), 8, 4, 2)
 EPOCH = ORDER.batches_per_epoch
@@ -87,6 +87,24 @@ def test_a_stage_that_stops_teaching_amid_a_window_is_complete(tmp_path):
     assert list(tmp_path.rglob("*.part.arrow"))
     assert complete(stage)
     assert not complete(Stage(ORDER, spec(tmp_path), 4))
+
+
+@pytest.mark.parametrize("paused", range(1, EPOCH))
+def test_workers_that_pause_keep_what_they_have_and_may_go_on(tmp_path, paused):
+    """One request is under way when the worker is about to be replaced, and then it is not."""
+    stage = Stage(ORDER, spec(tmp_path), EPOCH)
+    client, batches = stage.client(0, 1), [batch(ORDER, step, 0, 1) for step in range(EPOCH)]
+    waiting = client.request(batches[0])
+    for step in range(EPOCH):
+        following = client.request(batches[step + 1]) if step + 1 < EPOCH else None
+        check(client, batches[step], waiting)
+        waiting = following
+        if step + 1 == paused:
+            client.close()
+            assert complete(Stage(ORDER, spec(tmp_path), paused))
+    client.close()
+    assert complete(stage)
+    assert not list(tmp_path.rglob("*.part.arrow"))
 
 
 def test_unreadable_samples_are_not_kept_and_asked_for_when_they_can_be_read(tmp_path):
@@ -239,3 +257,17 @@ def test_rounding_moves_a_cosine_by_less_than_half_a_thousandth(seed, width):
     one, other = torch.nn.functional.normalize(torch.randn(2, 50, width, generator=generator), dim=-1)
     moved = ((one.half().float() - one) * other).sum(-1).abs().max()
     assert moved < 0.0005
+
+
+def test_an_object_store_serves_as_well(s3):
+    cache = spec("s3://bucket/features")
+    stage = Stage(ORDER, cache, EPOCH + 3).run(2)
+    assert complete(stage)
+    again = Stage(ORDER, cache, EPOCH + 3).run(4)
+    assert again.created == 0 and stage.notes == again.notes == []
+
+
+def test_an_object_store_that_lets_nothing_be_written_costs_one_line(s3):
+    s3.plan = lambda number, method, path: "denied" if method in ("PUT", "POST") else None
+    stage = Stage(ORDER, spec("s3://bucket/denied"), EPOCH).run(1)
+    assert len(stage.notes) == 1 and "cannot be written (access is denied)" in stage.notes[0]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ray_compt.data.order import Order, Segment
 from ray_compt.distill.feature_ranges import StoredRange, WindowRows, covers, overlapping, runs
+from tests.data.test_windows import index, keys_read
 
 ranges = st.builds(
     lambda lo, length, whole: StoredRange(lo, lo + length, whole),
@@ -75,6 +76,25 @@ def test_rows_are_those_of_the_orders_definition(data, sizes, window_batches, wo
             wanted = order.share(epoch, step - epoch * order.batches_per_epoch, rank, world)
             assert read[rows.rows(step)].tolist() == [list(row) for row in wanted]
     assert steps == list(range(epoch * order.batches_per_epoch, (epoch + 1) * order.batches_per_epoch))
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_rows_are_those_that_the_pipeline_reads(world):
+    """Keys as `windows.read_window` gives them to the batches, over the ends of windows and epochs."""
+    order = Order(5, (20, 13, 6), 8, 4, 3)
+    last = 2 * order.batches_per_epoch
+    for rank in range(world):
+        keys = []
+        for step in range(last):
+            epoch, b = divmod(step, order.batches_per_epoch)
+            rows = WindowRows(order.epoch(epoch), b // order.window_batches, order.lanes_of(rank, world))
+            read = [
+                f"{part.segment.shard}/{i}"
+                for part in rows.parts
+                for i in range(part.segment.lo, part.segment.hi)
+            ]
+            keys += [read[i] for i in rows.rows(step)]
+        assert keys == keys_read(index(order.sizes), order, rank, world, 0, last)
 
 
 @settings(deadline=None, max_examples=60)
