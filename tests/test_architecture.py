@@ -39,6 +39,7 @@ PURE = (
     "config",
     "data/order.py",
     "distill/settings.py",
+    "teacher/feature_ranges.py",
     "distill/loss.py",
     "train/loss.py",
     "train/schedule.py",

@@ -32,12 +32,14 @@ class StageEntry:
         epochs, steps: planned passes over the data, and optimizer steps taken.
         samples: samples trained on (pictures, each counted once an epoch).
         macs: multiply-accumulates of all training so far, teacher included.
-        teacher_macs: the teacher's part.
+        teacher_macs: the teacher's part; with a feature cache, only what was computed.
+        teacher_samples: beside a feature cache, samples whose features were computed, each counted once an epoch.
         seconds: wall-clock time, start-up, evaluation and earlier tries included.
         samples_per_second: while training.
         growth: how the initial weights were made.
         distill_weight: weight of the distillation loss at the start.
-        teacher: where the teacher ran: "actor", "inline" or None.
+        teacher: where the teacher ran: "actor", "inline", or "cache" where its features were all kept from
+            before; None where there is none.
         metrics: of the evaluation.
         bad_samples: distinct samples that could not be used.
         data: digest of the training data's index, whose list of shards lies in the run's index folder.
@@ -54,6 +56,7 @@ class StageEntry:
     samples: int = 0
     macs: int = 0
     teacher_macs: int = 0
+    teacher_samples: int = 0
     seconds: float = 0.0
     samples_per_second: float = 0.0
     growth: str = "scratch"

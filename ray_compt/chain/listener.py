@@ -16,8 +16,8 @@ from ray_compt.storage import JsonLines
 
 LEDGER_INTERVAL_S = 5.0
 EVENTS = "events.jsonl"
-# These have files of their own.
-_ELSEWHERE = ("progress", "bad_sample")
+# These have files of their own, or are only counted.
+_ELSEWHERE = ("progress", "bad_sample", "features")
 
 
 @dataclass
@@ -42,6 +42,13 @@ class Listener:
     earlier: float
     started: float
     _saved: float = field(default_factory=time.monotonic)
+    _features: int = 0
+    _said: set[str] = field(default_factory=set)
+
+    @property
+    def features(self) -> int:
+        """Samples whose features the teacher has computed beside a cache, in earlier runs too."""
+        return self.entry.teacher_samples + self._features
 
     def __call__(self, event: Event) -> None:
         values = event.values
@@ -57,8 +64,10 @@ class Listener:
             self.lines.resize(values["from"], values["to"], values["reason"])
         elif event.kind == "failure":
             self.lines.failure(values["reason"], values["number"], values["allowed"], values["counted"])
+        elif event.kind == "features":
+            self._features += values["computed"]
         elif event.kind == "note":
-            self.lines.note(values["text"])
+            self._note(values["text"], once=values.get("once", False))
         elif event.kind == "bad_sample" and self.bad.add(BadSample(**values)):
             self.lines.bad_sample(values["key"], values["reason"])
 
@@ -70,6 +79,13 @@ class Listener:
         """
         self.bad.store()
         self.events.store()
+
+    def _note(self, text: str, once: bool) -> None:
+        """Pass a line on; one that every worker may send is shown once."""
+        if not once or text not in self._said:
+            self.lines.note(text)
+        if once:
+            self._said.add(text)
 
     def _save(self, values: dict[str, Any], rate: float) -> None:
         now = time.monotonic()
@@ -85,6 +101,7 @@ class Listener:
                 seconds=round(self.earlier + now - self.started, 1),
                 samples_per_second=rate,
                 bad_samples=self.bad.count,
+                teacher_samples=self.features,
             )
         except StorageError as error:
             # The workers train on; what could not be stored now is stored with the next update.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
 from ray_compt.chain.bad_samples import BadSamples
+from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
 from ray_compt.chain.initial import write_initial
@@ -75,6 +76,7 @@ def train_chain(
             start_ray(address, chain_needs(chain, plans), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
+            check_caches(chain, plans, ledger.stages, inputs, step_limit)
             run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
             run.train_family(plans, alone)
     if summary:
@@ -123,9 +125,13 @@ class _Run:
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str
     ) -> None:
         started, earlier = time.monotonic(), entry.seconds
-        copies = len(plan.teachers) * fewest_replicas(plan.config.teacher)
-        served, why = place_teachers(plan.config, copies) if plan.teachers else (False, "")
         job = self._job(plan, entry, before)
+        last_step = job.distill.last_step(job.steps)
+        specs = [teacher.cache for teacher in job.teachers if teacher.cache is not None]
+        caches = [look_up(spec, job.order, last_step) for spec in specs]
+        cached = bool(caches) and all(cache.complete for cache in caches)
+        copies = len(plan.teachers) * fewest_replicas(plan.config.teacher)
+        served, why = place_teachers(plan.config, copies) if plan.teachers and not cached else (False, "")
         entry = self.ledger.update(
             entry,
             state="running",
@@ -134,10 +140,12 @@ class _Run:
             growth=plan.growth_text,
             data=self.inputs.train.digest,
             distill_weight=plan.distill.weight,
-            teacher=("actor" if served else "inline") if plan.teachers else None,
+            teacher=_served_by(entry, served, cached) if plan.teachers else None,
         )
         self.terminal.line(f"{title}: {describe_stage(plan, job.steps)}")
-        if plan.teachers:
+        for teacher, cache in zip(plan.teachers, caches):
+            self.terminal.line(f"  teacher {teacher.name}: {cache.line}")
+        if plan.teachers and not cached:
             where = "as a service" if served else "in each worker"
             self.terminal.line(f"  {teacher_words(plan)} {where}: {why}")
         bad = BadSamples(job.path, self.inputs.train.bad)
@@ -160,7 +168,8 @@ class _Run:
             samples_per_second=samples_per_second(progress.samples, progress.seconds),
             metrics=metrics,
             bad_samples=bad.count,
-            **costs(plan, self.chain, progress.step, job.steps),
+            teacher_samples=listener.features,
+            **costs(plan, self.chain, progress.step, job.steps, listener.features if caches else None),
         )
         if bad.count:
             self.terminal.warn(
@@ -207,9 +216,23 @@ class _Run:
     ) -> tuple[StageTeacher, ...]:
         folders = [self.folder.stage(entry) for _, entry in before]
         preprocess = self.inputs.preprocess(plan.model)
-        return tuple(stage_teacher(teacher, plan, folders, preprocess, order) for teacher in plan.teachers)
+        found = [stage_teacher(teacher, plan, folders, preprocess, order) for teacher in plan.teachers]
+        path, data = plan.config.teacher.cache, self.inputs.train.digest
+        if path is None:
+            return tuple(found)
+        return tuple(
+            replace(one, cache=cache_spec(self.chain, path, one.spec, teacher.model, preprocess, data))
+            for one, teacher in zip(found, plan.teachers)
+        )
 
     def _current(self, entry: StageEntry) -> StageEntry:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
+
+
+def _served_by(entry: StageEntry, as_actor: bool, cached: bool) -> str:
+    """Where a stage's features come from; "cache" only where no earlier run of the stage has computed any."""
+    if cached:
+        return entry.teacher or "cache"
+    return "actor" if as_actor else "inline"

@@ -77,7 +77,8 @@ def smoke_chain(chain: Chain, shards: list[str] | str, *, gpus: bool) -> Chain:
 def _smoke_stage(stage: StageConfig, gpus: bool) -> StageConfig:
     train: dict[str, Any] = {"global_batch": SMOKE_BATCH}
     workers: dict[str, Any] = {"min": 1, "max": 1, "cpus": 1}
-    teacher: dict[str, Any] = {"cpus": 1, "replicas": 1, "rows": None}
+    # Nobody wants the features of a rehearsal kept.
+    teacher: dict[str, Any] = {"cpus": 1, "replicas": 1, "rows": None, "cache": None}
     if not gpus:
         workers["gpus"] = teacher["gpus"] = 0
         if stage.train.precision == "fp16":

@@ -14,8 +14,15 @@ from ray_compt.report.terminal import Terminal, percent
 COLUMNS = ("model", "parameters", "MACs", "epochs", "zero-shot", "image→text R@1", "cost / alone", "seconds")
 
 
-def costs(plan: StagePlan, chain: Chain, taken: int, steps: int) -> dict[str, int]:
-    """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps."""
+def costs(
+    plan: StagePlan, chain: Chain, taken: int, steps: int, features: int | None = None
+) -> dict[str, int]:
+    """The ledger's "macs" and "teacher_macs" of a stage that took `taken` of its `steps` steps.
+
+    Args:
+        features: samples that its teachers computed features of, all teachers together and each taken as the average
+            one; None: those of every step that distils.
+    """
     spent = training_macs(
         plan.macs,
         captions=chain.data.captions_per_image,
@@ -24,7 +31,11 @@ def costs(plan: StagePlan, chain: Chain, taken: int, steps: int) -> dict[str, in
         teachers=[teacher.macs for teacher in plan.teachers],
         teacher_steps=min(taken, plan.distill.last_step(steps)),
     )
-    return {"macs": spent.total, "teacher_macs": spent.teacher}
+    taught = spent.teacher
+    if features is not None and plan.teachers:
+        forward = sum(teacher.macs.forward(chain.data.captions_per_image) for teacher in plan.teachers)
+        taught = features * forward // len(plan.teachers)
+    return {"macs": spent.student + taught, "teacher_macs": taught}
 
 
 def describe_stage(plan: StagePlan, steps: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ray_compt.config.augment_keys import AugmentConfig
 from ray_compt.config.deepspeed_keys import refused_key
 from ray_compt.config.distill_keys import DistillConfig
 from ray_compt.config.section import Section, broken_rule, countable
@@ -27,52 +28,6 @@ LONGEST_NAME = 100
 LARGEST_SEED = 2**32 - 1
 # Some four months. Ray and torch keep time-outs in nanoseconds, where far larger ones wrap around.
 LONGEST_WAIT_S = 10_000_000
-
-
-class AugmentConfig(Section):
-    """Training augmentation, drawn anew for every (seed, epoch, sample key)."""
-
-    # strict=False, here and below: YAML has lists, no tuples.
-    scale: tuple[float, float] = Field(
-        (0.9, 1.0),
-        strict=False,
-        description="Share of the picture's area that the random crop keeps: [least, most].",
-    )
-    ratio: tuple[float, float] = Field(
-        (0.75, 4 / 3), strict=False, description="Width over height of the random crop: [least, most]."
-    )
-    color_jitter: tuple[float, float, float, float] | None = Field(
-        None,
-        strict=False,
-        description="Largest change of [brightness, contrast, saturation, hue]; null: no change.",
-    )
-    color_jitter_prob: float = Field(0.8, ge=0, le=1, description="Share of pictures whose colours change.")
-    gray_scale_prob: float = Field(0.0, ge=0, le=1, description="Share of pictures turned grey.")
-
-    @field_validator("scale", "ratio")
-    @classmethod
-    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1]:
-            raise broken_rule(
-                f"[{value[0]:g}, {value[1]:g}] is no range", "write [least, most], both above 0"
-            )
-        return value
-
-    @field_validator("scale")
-    @classmethod
-    def _within_the_picture(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if value[1] > 1:
-            raise broken_rule(f"a crop cannot keep {value[1]:g} times the area", "write at most 1")
-        return value
-
-    @field_validator("color_jitter")
-    @classmethod
-    def _not_negative(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is not None and min(value) < 0:
-            raise broken_rule("a change cannot be negative", "write four numbers, each 0 or more")
-        if value is not None and value[3] > 0.5:
-            raise broken_rule(f"hue cannot change by {value[3]:g}", "write 0 to 0.5 as the fourth number")
-        return value
 
 
 class DataConfig(Section):
@@ -112,6 +67,12 @@ class DataConfig(Section):
         False,
         description="Decode training JPEGs that are at least twice as large as any crop needs at a half, a quarter "
         "or an eighth of their size: less time, other pixels.",
+    )
+    augment_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs after which crops and captions repeat, so that teacher.cache of so many epochs serves "
+        "all; the order of samples does not repeat. null: never.",
     )
     lanes: int = Field(
         8,
@@ -170,6 +131,7 @@ class TrainConfig(Section):
     weight_decay: float = Field(
         0.1, ge=0, description="AdamW's weight decay; gains, biases and the logit scale have none."
     )
+    # strict=False: YAML has lists, no tuples.
     betas: tuple[float, float] = Field((0.9, 0.98), strict=False, description="AdamW's [beta1, beta2].")
     eps: float = Field(1e-6, gt=0, description="AdamW's epsilon.")
     grad_clip: float | None = Field(
@@ -319,6 +281,20 @@ class TeacherConfig(Section):
         le=LONGEST_WAIT_S,
         description="Seconds that a service outlives a driver that died; one that ends gives it back at once.",
     )
+    cache: str | None = Field(
+        None,
+        description="Folder or URL that keeps the features, for later runs and other stages; null: none are kept.",
+    )
+    cache_limit_gb: float | None = Field(
+        None, gt=0, description="Most that a stage may add to cache, 10^9 bytes; null: no limit."
+    )
+
+    @field_validator("cache")
+    @classmethod
+    def _names_a_folder(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise broken_rule("names no folder", "write a path or URL, or null")
+        return value
 
     @field_validator("gpus", "cpus")
     @classmethod

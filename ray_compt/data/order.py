@@ -152,6 +152,11 @@ class EpochOrder:
         lo, hi = self._window_span(lane, window)
         return self._segments(lo, hi)
 
+    def segments_until(self, lane: int, window: int) -> list[Segment]:
+        """What a lane reads for all windows before `window` together, in reading order."""
+        start = self._window_span(lane, 0)[0]
+        return self._segments(start, self._window_span(lane, window - 1)[1]) if window else []
+
     def shuffle(self, lane: int, window: int) -> np.ndarray:
         """int64 [samples of the window]: row i of the window's batches is read sample shuffle[i]."""
         lo, hi = self._window_span(lane, window)

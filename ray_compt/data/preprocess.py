@@ -23,10 +23,11 @@ from PIL import Image
 from torchvision.transforms import Compose, InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from ray_compt.config.schema import AugmentConfig, DataConfig
+from ray_compt.config.augment_keys import AugmentConfig
+from ray_compt.config.schema import DataConfig
 from ray_compt.data.captions import draw_captions
 from ray_compt.data.pictures import MAX_PIXELS, decode_picture
-from ray_compt.data.randomness import seed_63
+from ray_compt.data.randomness import draw_epoch, seed_63
 from ray_compt.data.resize import TorchRandomResizedCrop
 from ray_compt.data.samples import RawSample
 from ray_compt.models import make_tokenizer
@@ -48,6 +49,7 @@ class Preprocess:
         seed: the chain's seed.
         resize: whose kernel resizes training pictures, "pillow" or "torch".
         jpeg_draft: decode large training JPEGs at a fraction of their size.
+        augment_epochs: epochs after which crops and captions repeat; None: never.
     """
 
     image_size: int
@@ -60,6 +62,7 @@ class Preprocess:
     seed: int
     resize: str = "pillow"
     jpeg_draft: bool = False
+    augment_epochs: int | None = None
     _tokenizer_key: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
@@ -69,9 +72,13 @@ class Preprocess:
     def train(self, raw: RawSample, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented picture uint8 [3, H, W] and tokens int64 [K, L], a function of (seed, epoch, raw.key).
 
+        With `augment_epochs`, epochs that are equal modulo it give the same.
+
         Raises:
             Exception: whatever Pillow raises on a picture that it cannot read.
         """
+        # Nothing else may follow the drawn epoch: the order of samples is that of the true one.
+        epoch = draw_epoch(epoch, self.augment_epochs)
         side = _least_side(self.image_size, self.augment) if self.jpeg_draft else None
         picture = decode_picture(raw.image, side)
         captions = draw_captions(raw.captions, self.captions_per_image, self.seed, epoch, raw.key)
@@ -113,6 +120,7 @@ def make_preprocess(
         seed=seed,
         resize=data.resize,
         jpeg_draft=data.jpeg_draft,
+        augment_epochs=data.augment_epochs,
     )
 
 

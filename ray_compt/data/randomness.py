@@ -20,6 +20,11 @@ def stream_key(*parts: Part) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
 
 
+def draw_epoch(epoch: int, augment_epochs: int | None) -> int:
+    """The epoch as which `epoch` draws augmentation and captions: they repeat after `augment_epochs`, None: never."""
+    return epoch if augment_epochs is None else epoch % augment_epochs
+
+
 def seed_63(*parts: Part) -> int:
     """Seed in [0, 2^63) for generators that take one, such as torch's."""
     return stream_key(*parts) >> 65

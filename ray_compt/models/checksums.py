@@ -16,6 +16,8 @@ from ray_compt.storage import Place, open_place
 CHECKSUMS_FILE = "checksums.json"
 _SEAL = "checksum"
 _CHUNK = 1 << 24
+# As safetensors has it.
+_LONGEST_HEADER = 100_000_000
 
 
 def file_digest(file: Path | Place) -> str:
@@ -26,6 +28,31 @@ def file_digest(file: Path | Place) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     with open_place(file).open() as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def weights_digest(file: Path | Place) -> str:
+    """blake2b of a safetensors file's tensors, their names, shapes and types, 128 bits in hexadecimal.
+
+    Two files of the same weights may differ in bytes: safetensors writes the header's metadata in any order, and we
+    write the lineage there.
+
+    Raises:
+        OSError, StorageError: it cannot be read.
+        ValueError: it is no safetensors file.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with open_place(file).open() as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        if size > _LONGEST_HEADER:
+            raise ValueError("its header is too long")
+        header = json.loads(stream.read(size))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
+        header.pop("__metadata__", None)
+        digest.update(json.dumps(header, sort_keys=True).encode())
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

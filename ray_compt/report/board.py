@@ -20,7 +20,7 @@ class Event:
 
     Attributes:
         kind: "started" (a worker group has its checkpoint), "running" (and has taken its first step), "progress",
-            "checkpoint", "bad_sample", "resize", "failure" or "note".
+            "checkpoint", "bad_sample", "features", "resize", "failure" or "note".
         values: what the kind needs, all plain numbers and strings.
         time: seconds since the epoch.
     """

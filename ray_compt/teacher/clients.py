@@ -13,7 +13,7 @@ from ray_compt.data import Batch
 from ray_compt.errors import TrainingError, UserError
 from ray_compt.teacher.directory import find
 from ray_compt.teacher.frozen import FrozenModel
-from ray_compt.teacher.lessons import Features
+from ray_compt.teacher.lessons import Early, Features
 from ray_compt.teacher.spec import TeacherSpec
 
 # How often a worker asks which replicas there are, and how long it waits before it tries a lost one again.
@@ -23,7 +23,7 @@ REFRESH_S, RETRY_S = 2.0, 0.5
 class InlineTeacher:
     """A teacher inside the worker's own process."""
 
-    elsewhere = False
+    early = Early.NOTHING
 
     def __init__(self, spec: TeacherSpec, device: str):
         self._model = FrozenModel(spec, device)
@@ -60,7 +60,7 @@ class ServedTeacher:
         turn: number of the replica to begin with, for example the worker's rank.
     """
 
-    elsewhere = True
+    early = Early.ANY_TIME
 
     def __init__(self, name: str, timeout_s: float, turn: int = 0):
         self._name, self._timeout_s, self._turn = name, timeout_s, turn

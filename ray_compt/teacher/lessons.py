@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -19,14 +21,22 @@ STOP_S = 3.0
 Features = tuple[Tensor, Tensor]
 
 
-class TeacherClient(Protocol):
-    """What a worker asks for features: `request` returns at once, `result` waits.
+class Early(Enum):
+    """What asking before a batch's turn gains.
 
-    Attributes:
-        elsewhere: whether another process computes, so that asking early gains time.
+    NOTHING: this process computes, and not before `result`. BETWEEN_STEPS: something, from the thread that takes the
+    results. ANY_TIME: another process computes, and requests may come from another thread.
     """
 
-    elsewhere: bool
+    NOTHING = 0
+    BETWEEN_STEPS = 1
+    ANY_TIME = 2
+
+
+class TeacherClient(Protocol):
+    """What a worker asks for features: `request` returns at once, `result` waits."""
+
+    early: Early
 
     def request(self, batch: Batch) -> Any: ...
 
@@ -58,7 +68,8 @@ def lessons(
 ) -> Iterator[Lesson]:
     """The batches in order, each with its features.
 
-    A request goes out as soon as its batch leaves the loader, also while a step is being computed.
+    Where that gains anything, requests go out early: as soon as a batch leaves the loader, also while a step is being
+    computed, or at least before the step.
 
     Args:
         clients: one a teacher; none: no batch has features.
@@ -71,10 +82,25 @@ def lessons(
             wanted = bool(clients) and batch.step < last_step
             yield _Asked(batch, tuple(client.request(batch) for client in clients) if wanted else None)
 
-    early = any(client.elsewhere for client in clients)
-    stream = _in_background(asked(), ahead) if early else asked()
-    for one in stream:
+    for one in _early(asked(), {client.early for client in clients}, ahead):
         yield _answered(one, clients)
+
+
+def _early(items: Iterator[_Asked], gains: set[Early], ahead: int) -> Iterator[_Asked]:
+    if not gains or gains == {Early.NOTHING}:
+        return items
+    if Early.BETWEEN_STEPS in gains:
+        return _between_steps(items, ahead)
+    return _in_background(items, ahead)
+
+
+def _between_steps(items: Iterator[_Asked], ahead: int) -> Iterator[_Asked]:
+    waiting: deque[_Asked] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _answered(asked: _Asked, clients: Sequence[TeacherClient]) -> Lesson:

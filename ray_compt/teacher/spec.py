@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ray_compt.errors import UserError
-from ray_compt.models.checksums import file_digest
+from ray_compt.models import checksums
 from ray_compt.models.store import WEIGHTS_FILE, load_preprocess
 from ray_compt.storage import open_place
 
@@ -50,15 +50,16 @@ def weights_digest(folder: str) -> str:
     """Digest of a model's weights.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or they are damaged.
     """
     try:
-        return file_digest(open_place(folder) / WEIGHTS_FILE)
-    except OSError as error:
+        return checksums.weights_digest(open_place(folder) / WEIGHTS_FILE)
+    except (OSError, ValueError, RecursionError) as error:
+        what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise UserError(
-            f"cannot read the weights: {error.strerror or error}",
+            f"the teacher's weights are {what}",
             where=folder,
-            mend=f"give a finished stage's folder, which holds {WEIGHTS_FILE}",
+            mend=f"restore {WEIGHTS_FILE} from a copy, or train the chain anew in another --run-dir",
         ) from error
 
 

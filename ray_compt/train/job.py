@@ -12,6 +12,7 @@ from ray_compt.data import Index, Order, Preprocess
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.storage import Place, open_place
 from ray_compt.teacher import TeacherSpec
+from ray_compt.teacher.feature_cache import CacheSpec
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class StageTeacher:
         width: of its embedding.
         share: of the distillation weight; a stage's teachers have 1 together.
         scale: its exp(logit_scale), where its similarities are compared.
+        cache: where its features are kept; None: nowhere.
     """
 
     spec: TeacherSpec
     width: int
     share: float = 1.0
     scale: float = 1.0
+    cache: CacheSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 
@@ -64,11 +65,11 @@ def held_teachers(job: StageJob, served: bool, listen: Callable[[Event], None]) 
 
 def teacher_clients(
     job: StageJob, services: Sequence[str], device: torch.device, rank: int
-) -> list[TeacherClient]:
-    """How a worker asks for features: one client a teacher."""
+) -> list[Callable[[], TeacherClient]]:
+    """What makes a worker's client of each teacher."""
     if services:
-        return [ServedTeacher(name, job.teacher_config.timeout_s, turn=rank) for name in services]
-    return [InlineTeacher(teacher.spec, str(device)) for teacher in job.teachers]
+        return [partial(ServedTeacher, name, job.teacher_config.timeout_s, rank) for name in services]
+    return [partial(InlineTeacher, teacher.spec, str(device)) for teacher in job.teachers]
 
 
 def _tell_errors(specs: Sequence[TeacherSpec], listen: Callable[[Event], None]) -> None:

@@ -30,6 +30,7 @@ from ray_compt.train.checkpoint import (
 from ray_compt.train.deepspeed_setup import import_deepspeed
 from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
+from ray_compt.train.features import keep_features, with_caches
 from ray_compt.train.job import StageJob
 from ray_compt.train.micro_batch import agree_micro_batch, out_of_memory_explained
 from ray_compt.train.recorder import Recorder
@@ -82,7 +83,7 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reade
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    clients = teacher_clients(job, teachers, device, rank)
+    clients = with_caches(job, teacher_clients(job, teachers, device, rank), board, rank=rank, world=world)
     last_taught = job.distill.last_step(job.steps)
     for lesson in lessons(batches, clients, last_taught, job.teacher_config.ahead):
         recorder.loaded(lesson)
@@ -106,12 +107,14 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reade
                 _save(engine, job, recorder.progress, rank)
                 recorder.saved()
         if request and not last:
+            keep_features(clients)
             _commit(job)
             mailbox.answer()
             if request is Request.STOP:
                 break
             if request is Request.PAUSE:
                 _wait_to_be_replaced(recorder)
+    keep_features(clients)
     recorder.close()
     _commit(job)
 

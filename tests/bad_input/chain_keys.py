@@ -82,6 +82,21 @@ CHAPTER = Chapter(
             "below min 4",
             workers={"min": 4, "max": 2},
         ),
+        _keys("draws", "No epochs to draw", "chain.yaml:7", "1 or more", data={"augment_epochs": 0}),
+        _keys(
+            "cache",
+            "A blank for the feature cache",
+            "chain.yaml:41",
+            "names no folder",
+            teacher={"cache": " "},
+        ),
+        _keys(
+            "cache-limit",
+            "A feature cache of no size",
+            "chain.yaml:41",
+            "above 0",
+            teacher={"cache_limit_gb": 0.0},
+        ),
         _keys("cpus", "One and a half CPUs", "chain.yaml:41", "Ray cannot count 1.5", workers={"cpus": 1.5}),
         _keys("fp16", "fp16 on CPUs", "chain.yaml:9", "fp16 needs GPUs", train={"precision": "fp16"}),
         _keys(

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
+from ray_compt.models import model_config
 from ray_compt.train.checkpoint import Progress, write_checkpoint
 from ray_compt.train.state import MOMENTS, EngineState
-from tests.bad_input.place import CLUSTER, Place
+from tests.bad_input.place import CLUSTER, Place, model
 from tests.bad_input.row import Chapter, Row
 from tests.shards import make_shards
 
@@ -63,6 +64,26 @@ def _foreign_checkpoint(at: Place) -> None:
 def _future_checkpoint(at: Place) -> None:
     header = {"format": 99, "stage": "", "updates": 0, "scaler": {}, "files": {}, "progress": {}}
     at.write("run/02-large/checkpoints/checkpoint_1/state.json", json.dumps(header))
+
+
+def _foreign_cache(at: Place) -> list[str | Path]:
+    """A feature cache under the very name that the stage looks for, but of something else."""
+    from ray_compt.chain.features import cache_spec
+    from ray_compt.chain.inputs import Inputs
+    from ray_compt.config import load_chain
+    from ray_compt.data import open_index
+    from ray_compt.teacher import TeacherSpec
+    from ray_compt.teacher.spec import weights_digest
+
+    path = str(at.folder / "kept")
+    arguments = at.train("--address", CLUSTER, teacher={"cache": path})
+    chain = load_chain(at.folder / "chain.yaml")
+    inputs = Inputs(chain, open_index(chain.data.train, chain.data, at.run), None)
+    preprocess = inputs.preprocess(model(32))
+    teacher = TeacherSpec(str(at.kept), weights_digest(str(at.kept)), preprocess.mean, preprocess.std)
+    spec = cache_spec(chain, path, teacher, model_config(model(16), 8), preprocess, inputs.train.digest)
+    at.write(f"kept/{spec.folder.name}/identity.json", "{}")
+    return arguments
 
 
 def _on_cluster(name: str, title: str, spoil: Spoil, place: str, *says: str) -> Row:
@@ -164,6 +185,33 @@ RUNS = Chapter(
             _future_checkpoint,
             "run/02-large/checkpoints/checkpoint_1",
             "format 99 is not 1",
+        ),
+        Row(
+            "cache-file",
+            "A feature cache that is a file",
+            lambda at: at.train("--address", CLUSTER, teacher={"cache": str(at.write("file", "x"))}),
+            "stage large",
+            ("is a file",),
+            ray=True,
+        ),
+        Row(
+            "cache-large",
+            "A feature cache above its limit",
+            lambda at: at.train(
+                "--address", CLUSTER, teacher={"cache": str(at.folder / "kept"), "cache_limit_gb": 1e-6}
+            ),
+            "stage large",
+            ("teacher.cache_limit_gb 1e-06",),
+            ray=True,
+        ),
+        Row(
+            "cache-foreign",
+            "A feature cache that was tampered with",
+            _foreign_cache,
+            "kept/features-",
+            ("another teacher",),
+            ray=True,
+            varies={"features-[0-9a-f]{32}": "features-..."},
         ),
         Row(
             "verify-nothing",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 
-from ray_compt.config.schema import AugmentConfig, DataConfig
+from ray_compt.config.augment_keys import AugmentConfig
+from ray_compt.config.schema import DataConfig
 from ray_compt.data import RawSample, make_preprocess, normalise
 from ray_compt.data.randomness import seed_63
 from tests.shards import captions_of, picture
@@ -28,8 +29,14 @@ JITTER = AugmentConfig(scale=(0.4, 1.0), color_jitter=(0.4, 0.4, 0.4, 0.1), gray
 PLAIN = AugmentConfig()
 
 
-def preprocess(size=24, captions=1, seed=0, augment=PLAIN):
-    data = DataConfig(train="unused", image_size=size, captions_per_image=captions, augment=augment)
+def preprocess(size=24, captions=1, seed=0, augment=PLAIN, augment_epochs=None):
+    data = DataConfig(
+        train="unused",
+        image_size=size,
+        captions_per_image=captions,
+        augment=augment,
+        augment_epochs=augment_epochs,
+    )
     return make_preprocess(data, MODEL, seed=seed)
 
 
@@ -50,6 +57,17 @@ def test_evaluation_is_open_clips_bit_for_bit(width, height, kind):
     expected = open_clip.image_transform(24, is_train=False)(opened(raw))
     found = normalise(preprocess().evaluate(raw), OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_crops_and_captions_repeat_after_augment_epochs(count):
+    raw = sample()
+    repeating, plain = (preprocess(captions=3, augment=JITTER, augment_epochs=n) for n in (count, None))
+    for epoch in range(7):
+        found, wanted = repeating.train(raw, epoch), plain.train(raw, epoch % count)
+        assert all(torch.equal(one, other) for one, other in zip(found, wanted))
+        if epoch >= count:
+            assert not torch.equal(found[0], plain.train(raw, epoch)[0])
 
 
 @pytest.mark.filterwarnings("ignore:Unused augmentation")

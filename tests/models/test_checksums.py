@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from ray_compt.models.checksums import (
     CHECKSUMS_FILE,
@@ -11,6 +13,7 @@ from ray_compt.models.checksums import (
     read_checksums,
     seal_holds,
     sealed,
+    weights_digest,
     write_checksums,
 )
 
@@ -54,3 +57,22 @@ def test_a_seal_holds_over_json_and_breaks_with_any_value():
     assert seal_holds(stored) and seal_holds(document)
     for change in ({"step": 5}, {"progress": {"seconds": 0.1, "samples": 4}}, {"more": 1}, {"checksum": "0"}):
         assert not seal_holds({**stored, **change})
+
+
+def test_the_digest_of_weights_is_that_of_the_tensors_alone(tmp_path):
+    def digest(tensors, **metadata):
+        save_file(tensors, tmp_path / "a", metadata)
+        return weights_digest(tmp_path / "a")
+
+    one = {"a": torch.arange(6.0), "b": torch.ones(2, dtype=torch.int64)}
+    same = digest(one, x="1", y="2")
+    assert {digest(dict(reversed(one.items())), **{str(i): "z" for i in range(9)}) for _ in range(9)} == {
+        same
+    }
+    others = [
+        {**one, "a": torch.arange(6.0) + 1},
+        {**one, "a": torch.arange(6.0).reshape(2, 3)},
+        {**one, "b": torch.ones(2, dtype=torch.float64)},
+        {"a": one["a"], "c": one["b"]},
+    ]
+    assert len({same, *map(digest, others)}) == 5

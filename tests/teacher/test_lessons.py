@@ -12,15 +12,15 @@ import torch
 
 from ray_compt.data import Batch
 from ray_compt.teacher.clients import InlineTeacher
-from ray_compt.teacher.lessons import Features, lessons
+from ray_compt.teacher.lessons import Early, Features, lessons
 from tests.teacher.models import make_batches, make_teacher
 
 
 class _Echo:
     """Answers with the number of the step; notes what it was asked for."""
 
-    def __init__(self, elsewhere: bool):
-        self.elsewhere = elsewhere
+    def __init__(self, early: Early):
+        self.early = early
         self.asked: list[int] = []
 
     def request(self, batch: Batch) -> int:
@@ -31,10 +31,10 @@ class _Echo:
         return torch.tensor([request]), torch.tensor([request])
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("early", list(Early))
 @pytest.mark.parametrize("ahead", [1, 3])
-def test_every_batch_meets_its_own_features_until_they_stop(elsewhere: bool, ahead: int) -> None:
-    clients = [_Echo(elsewhere), _Echo(elsewhere)]
+def test_every_batch_meets_its_own_features_until_they_stop(early: Early, ahead: int) -> None:
+    clients = [_Echo(early), _Echo(early)]
     found = list(lessons(make_batches(6), clients, last_step=4, ahead=ahead))
     assert [lesson.batch.step for lesson in found] == list(range(6))
     assert [lesson.features is None for lesson in found] == [False] * 4 + [True] * 2
@@ -50,7 +50,7 @@ def test_without_a_teacher_no_batch_has_features() -> None:
 
 def test_requests_run_ahead_but_no_further_than_asked() -> None:
     """While step 0 is being computed, `ahead` are ready and one more is on its way."""
-    client = _Echo(elsewhere=True)
+    client = _Echo(Early.ANY_TIME)
     found = lessons(make_batches(9), [client], last_step=9, ahead=2)
     assert next(found).batch.step == 0
     until = time.monotonic() + 10
@@ -61,19 +61,26 @@ def test_requests_run_ahead_but_no_further_than_asked() -> None:
     found.close()
 
 
+def test_between_steps_requests_run_ahead_of_the_step() -> None:
+    client = _Echo(Early.BETWEEN_STEPS)
+    found = lessons(make_batches(9), [client], last_step=9, ahead=2)
+    assert next(found).batch.step == 0
+    assert client.asked == [0, 1, 2]
+
+
 def test_an_error_of_the_loader_comes_in_its_place() -> None:
     def broken() -> Iterator[Batch]:
         yield from make_batches(2)
         raise OSError("disk")
 
-    found = lessons(broken(), [_Echo(elsewhere=True)], last_step=9)
+    found = lessons(broken(), [_Echo(Early.ANY_TIME)], last_step=9)
     assert [next(found).batch.step, next(found).batch.step] == [0, 1]
     with pytest.raises(OSError, match="disk"):
         next(found)
 
 
 def test_whoever_stops_early_leaves_no_thread() -> None:
-    found = lessons(make_batches(9), [_Echo(elsewhere=True)], last_step=9)
+    found = lessons(make_batches(9), [_Echo(Early.ANY_TIME)], last_step=9)
     next(found)
     found.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "asking"]
