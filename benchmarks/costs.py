@@ -144,7 +144,7 @@ def _engine_step(setting: Setting, stage: int, *, keep: bool) -> Callable[[], No
         dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=0, world_size=1)
     plain = {"global_batch": setting.batch, "grad_clip": None, "activation_checkpointing": False}
     job = make_job(stage, "fp32", folder, **plain)
-    job = replace(job, model=setting.model, teacher_width=None, distill=NO_TEACHER, steps=10_000)
+    job = replace(job, model=setting.model, teachers=(), distill=NO_TEACHER, steps=10_000)
     device, original = torch.device("cpu"), deepspeed_setup.zero_stage
     if keep:
         deepspeed_setup.zero_stage = lambda config, world_size: config.zero_stage

@@ -14,7 +14,7 @@ from benchmarks.throughput_parts.spread import Spread, spread
 from benchmarks.throughput_parts.trainers import Ground, stage_rate, train
 from ray_compt.models import count_macs
 
-WORKER, TEACHER = "ray::RayTrainWorker", "ray::Teacher"
+WORKER, TEACHER = "ray::RayTrainWorker", "ray::TeacherReplica"
 STAGE = "02-student"
 PLACES = ("own core", "shared core")
 

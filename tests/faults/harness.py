@@ -22,9 +22,10 @@ from ray_compt.storage import JsonLines, open_place
 from tests.integration.harness import command, end, environment, hear_interrupts, ray_folder
 
 WAIT_S = 240
-WORKER, TEACHER, READER, EVALUATION = (
+WORKER, TEACHER, SERVICE, READER, EVALUATION = (
     "ray::RayTrainWorker",
-    "ray::Teacher",
+    "ray::TeacherReplica",
+    "ray::TeacherService",
     "ray::MapBatches",
     "ray::_evaluate",
 )

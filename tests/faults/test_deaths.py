@@ -12,6 +12,7 @@ from tests.faults.chain import FIRST, SECOND, Undisturbed
 from tests.faults.harness import (
     EVALUATION,
     READER,
+    SERVICE,
     TEACHER,
     WORKER,
     Driver,
@@ -105,7 +106,7 @@ def test_workers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_p
 
 
 def test_helpers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:
-    """Data tasks, the teacher before, during and between requests, and the evaluation: no worker starts again."""
+    """Data tasks, the teacher between requests, its service during some, the evaluation: no worker notices."""
     with small_cluster(2, 2) as cluster:
         driver = cluster.train(chain(train={"zero_stage": 3}), tmp_path / "run")
         for step in (1, 60):
@@ -114,7 +115,7 @@ def test_helpers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_p
         kill(cluster.wait_for_processes(EVALUATION)[0])
         kill(cluster.wait_for_processes(TEACHER)[0])
         driver.wait_for_step(SECOND, 1)
-        kill(cluster.wait_for_processes(TEACHER)[0])
+        kill(cluster.wait_for_processes(SERVICE)[0])
         driver.wait_for_step(SECOND, 12)
         with cluster.standing_still():
             # Nothing is asked of the teacher.

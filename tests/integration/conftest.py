@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 @pytest.fixture
 def own_ray() -> Iterator[str]:
     """A Ray of this process's own with room for four workers; nothing of it is left afterwards."""
+    with _running_ray() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_ray() -> Iterator[str]:
+    """As `own_ray`, for all tests of a module, each of which ends what it starts there."""
+    with _running_ray() as folder:
+        yield folder
+
+
+@contextmanager
+def _running_ray() -> Iterator[str]:
     import ray
 
     with ray_folder() as folder:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ray_compt.data.order import Order
-from ray_compt.distill import cached
+from ray_compt.teacher import cached
 from ray_compt.teacher.feature_cache import FeatureCache
 from ray_compt.teacher.feature_need import drawn_samples, estimated_bytes, is_complete
 from tests.teacher.fakes import Stage, Teacher, batch, check, features_of, spec
