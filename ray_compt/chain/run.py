@@ -190,6 +190,7 @@ class _Run:
         path.make()
         source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
         initial = write_initial(path, plan, source, seed=self.chain.seed)
+        steps = plan.steps(self.inputs.train.samples, self.step_limit)
         order = self.inputs.order(stage.train.global_batch)
         return StageJob(
             name=entry.name,
@@ -199,7 +200,7 @@ class _Run:
             model=plan.model,
             train=stage.train,
             workers=within_machine(stage.workers) if self.on_this_machine else stage.workers,
-            steps=plan.steps(self.inputs.train.samples, self.step_limit),
+            steps=steps,
             index=self.inputs.train,
             order=order,
             preprocess=self.inputs.preprocess(plan.model),
