@@ -74,9 +74,9 @@ def test_the_index_is_kept_in_the_run_folder_only_for_its_own_split(
     kept, cache = run / "index", tmp_path / "cache" / "ray_compt" / "index"
     other = write_shard(tmp_path / "other.tar", 3)
     assert _eval(compt, run, "--data", other)["models"][0]["metrics"]["samples"] == 3
-    assert (kept.exists(), len(list(cache.iterdir()))) == (False, 1)
+    assert (kept.exists(), len(list(cache.glob("*.arrow")))) == (False, 1)
     assert _eval(compt, run)["models"][0]["metrics"]["samples"] == 5
-    assert (len(list(kept.iterdir())), len(list(cache.iterdir()))) == (1, 1)
+    assert [len(list(folder.glob("*.arrow"))) for folder in (kept, cache)] == [1, 1]
 
 
 def test_samples_that_cannot_be_used_are_told(compt, stage, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ray_compt.errors import UserError
 from ray_compt.teacher.spec import rows_at_once, weights_digest
 from tests.teacher.models import make_teacher
 
@@ -37,3 +38,12 @@ def test_rows_fill_a_share_without_padding(share: int, most: int) -> None:
     rows = rows_at_once(share, most)
     assert rows <= most and share % rows == 0
     assert not any(share % more == 0 for more in range(rows + 1, min(most, share) + 1))
+
+
+def test_a_teacher_without_weights_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="weights are missing"):
+        weights_digest(str(tmp_path))
+    for content in (b"", b"x" * 99, b"\x02" + b"\0" * 7 + b"[]"):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        with pytest.raises(UserError, match="weights are damaged"):
+            weights_digest(str(tmp_path))
