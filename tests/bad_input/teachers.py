@@ -64,7 +64,11 @@ CHAPTER = Chapter(
         _list("weight", "A weight of 0", [{"model": "small", "weight": 0}], "above 0", place="chain.yaml:43"),
         _list("itself", "A stage that teaches itself", [{"model": "large"}], "is not trained before"),
         _list(
-            "twice", "A teacher named twice", [{"model": "small"}] * 2, "named twice", place="chain.yaml:41"
+            "twice",
+            "A teacher named twice",
+            [{"model": "small"}, {"model": "small"}],
+            "named twice",
+            place="chain.yaml:43",
         ),
         _list("none", "No such stage or folder", [{"model": "smalll"}], "neither an earlier stage nor"),
         _outside(
