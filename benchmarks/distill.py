@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
         "--epochs",
         type=float,
         nargs=2,
-        default=[16, 4],
+        default=[12, 3],
         metavar=("TEACHER", "STAGE"),
         help="passes over the data",
     )
