@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 
 from ray_compt.errors import UserError
 from ray_compt.models import checksums
-from ray_compt.models.store import WEIGHTS_FILE, load_preprocess
-from ray_compt.storage import open_place
+from ray_compt.models.store import WEIGHTS_FILE, load_preprocess, weights_file
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS = get_args(Precision)
@@ -53,7 +52,7 @@ def weights_digest(folder: str) -> str:
         UserError: there are none, or they are damaged.
     """
     try:
-        return checksums.weights_digest(open_place(folder) / WEIGHTS_FILE)
+        return checksums.weights_digest(weights_file(folder))
     except (OSError, ValueError, RecursionError) as error:
         what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise UserError(

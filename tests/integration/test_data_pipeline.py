@@ -200,7 +200,7 @@ def test_shards_are_indexed_by_ray_tasks(index, tmp_path):
     again = open_index(folder, DATA, tmp_path, on_progress=lambda done, total: seen.append((done, total)))
     assert (again.digest, again.sizes, again.bad) == (index.digest, index.sizes, index.bad)
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.glob("*.arrow"))) == 3
 
 
 def test_a_mistake_found_by_a_ray_task_stays_a_user_error(tmp_path):

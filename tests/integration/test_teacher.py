@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,12 @@ def _asked(client: ServedTeacher, during: Callable[[int], None] = lambda step: N
 
 
 def _processes(title: str) -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if " ".join(child.cmdline()).startswith(title)]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        # One that has just ended has no command line.
+        with suppress(psutil.Error):
+            found += [child] if " ".join(child.cmdline()).startswith(title) else []
+    return found
 
 
 def _until(what: Callable[[], Any], seconds: float = 60) -> Any:
