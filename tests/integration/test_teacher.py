@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +26,8 @@ from ray_compt.teacher.holding import gets_a_place, serving
 from ray_compt.teacher.lessons import Features, lessons
 from ray_compt.teacher.pool import Place
 from ray_compt.teacher.service import ServiceConfig
+from tests.faults.harness import small_cluster
+from tests.integration.harness import command, environment, hear_interrupts
 from tests.teacher.models import make_batches, make_teacher
 
 ANSWER_S = 120
@@ -162,3 +166,34 @@ def test_a_model_that_cannot_be_loaded_is_the_users_error(spec: TeacherSpec) -> 
         client = ServedTeacher(spec.name, ANSWER_S)
         with pytest.raises(UserError, match="damaged or unreadable"):
             client.result(client.request(make_batches(1)[0]))
+
+
+def test_the_commands_serve_show_and_stop(tmp_path: Path) -> None:
+    spec = make_teacher(tmp_path)
+    with small_cluster(2) as cluster:
+
+        def compt(*words: str | Path) -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                command("teacher", *words, "--address", cluster.cluster.address),
+                env=environment(cluster.folder),
+                stdout=subprocess.PIPE,
+                text=True,
+                preexec_fn=hear_interrupts,
+            )
+
+        def printed(*words: str) -> str:
+            return compt(*words).communicate(timeout=ANSWER_S)[0]
+
+        holder = compt("serve", tmp_path, "--rows", "4")
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline().startswith(f"{spec.name} serves")
+            [shown] = json.loads(printed("ls", "--json"))
+            assert (shown["name"], shown["replicas"]) == (spec.name, 1)
+            assert [lease.startswith("compt teacher serve") for lease in shown["leases"]] == [True]
+            assert printed("stop", spec.name) == f"stopped {spec.name}\n"
+            holder.send_signal(signal.SIGINT)
+            assert holder.wait(ANSWER_S) == 0
+        finally:
+            holder.kill()
+        assert printed("ls") == "no teacher serves on this cluster\n"
