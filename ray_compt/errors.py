@@ -54,6 +54,16 @@ class RefusedError(StorageError):
     exit_code = UserError.exit_code
 
 
+def user_error_behind(error: BaseException | None) -> UserError | None:
+    """The user's error that Ray or Python has wrapped; None where there is none."""
+    while error is not None:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, UserError):
+            return cause
+        error = cause if isinstance(cause, BaseException) else error.__cause__
+    return None
+
+
 @contextmanager
 def placed(where: str) -> Iterator[None]:
     """Give a `UserError` that comes without a place this one."""

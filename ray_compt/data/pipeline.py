@@ -25,6 +25,7 @@ import ray.data
 import torch
 from ray.data import DataContext, ExecutionResources, TaskPoolStrategy
 
+from ray_compt.data.handover import Handover
 from ray_compt.data.index import Index
 from ray_compt.data.order import Order
 from ray_compt.data.ray_internals import nearby, plan_with_the_whole_cluster
@@ -33,7 +34,7 @@ from ray_compt.data.samples import BadSample, Batch
 from ray_compt.data.tasks import DecodeRows, ReadWindows
 from ray_compt.data.warm import wait_for_reader
 from ray_compt.data.windows import WindowRead, window_reads
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, user_error_behind
 
 if TYPE_CHECKING:
     from ray_compt.data.preprocess import Preprocess
@@ -43,7 +44,6 @@ SEGMENT_WINDOWS = 256
 _BLOCK_BYTES = 4 << 20
 _PREFETCHED_BATCHES = 2
 _QUEUED_BATCHES = 2
-_POLL_S = 0.2
 _STOP_S = 3.0
 # Windows left when the next segment starts: time for Ray to plan it and fill its first batches.
 _LEAD_WINDOWS = 2
@@ -174,8 +174,7 @@ class _Feeder:
         self._build, self._windows = build, windows
         self._left = sum(window.batches for window in windows)
         self._lead = sum(window.batches for window in windows[-_LEAD_WINDOWS:])
-        self._queue: queue.Queue[Any] = queue.Queue(_QUEUED_BATCHES)
-        self._stopped = threading.Event()
+        self._batches = Handover(_QUEUED_BATCHES)
         self._dataset: ray.data.Dataset | None = None
         self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
         self._thread.start()
@@ -187,16 +186,16 @@ class _Feeder:
     def next(self, timeout_s: float) -> dict[str, np.ndarray] | None:
         """The next batch's columns, None after the last."""
         try:
-            item = self._queue.get(timeout=timeout_s)
+            item = self._batches.get(timeout_s)
         except queue.Empty:
             raise _nothing_came(timeout_s, self._build.reader_cpus) from None
         if isinstance(item, BaseException):
-            raise _cause(item)
+            raise user_error_behind(item) or item
         self._left -= 1
         return item
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._batches.stop()
         self._thread.join(timeout=_STOP_S)
         if self._thread.is_alive() and self._dataset is not None:
             _end_execution(self._dataset)
@@ -210,20 +209,12 @@ class _Feeder:
             for columns in self._dataset.iter_batches(
                 batch_size=self._build.rows, batch_format="numpy", prefetch_batches=_PREFETCHED_BATCHES
             ):
-                self._put(columns)
-                if self._stopped.is_set():
+                self._batches.put(columns)
+                if self._batches.stopped:
                     return
-            self._put(None)
+            self._batches.put(None)
         except Exception as error:
-            self._put(error)
-
-    def _put(self, item: Any) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_S)
-                return
-            except queue.Full:
-                continue
+            self._batches.put(error)
 
 
 def _end_execution(dataset: ray.data.Dataset) -> None:
@@ -304,14 +295,3 @@ def _nothing_came(timeout_s: float, reader_cpus: float) -> UserError:
         where="data",
         mend="free CPUs (fewer workers, or lower workers.cpus or data.reader_cpus), or check that the storage answers",
     )
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The user's error where Ray has wrapped one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        cause = getattr(seen, "cause", None)
-        if isinstance(cause, UserError):
-            return cause
-        seen = cause if isinstance(cause, BaseException) else seen.__cause__
-    return error

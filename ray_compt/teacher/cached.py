@@ -17,7 +17,7 @@ from torch import Tensor
 from ray_compt.data import Batch, Order
 from ray_compt.data.order import EpochOrder
 from ray_compt.data.randomness import draw_epoch
-from ray_compt.teacher.background import Background
+from ray_compt.storage.deadline import Background
 from ray_compt.teacher.feature_cache import FeatureCache
 from ray_compt.teacher.feature_ranges import WindowRows
 from ray_compt.teacher.feature_window import FAULTS, FeatureWindow, Note, reason
@@ -105,7 +105,7 @@ class CachedTeacher:
         window = self._window(batch.step)
         request = _Request(batch, window, window.content.rows.rows(batch.step))
         # While files are still being read nobody knows what is missing; `result` asks then.
-        if window.loading.ended:
+        if window.loading.ended.is_set():
             self._ask(request)
         return request
 

@@ -10,7 +10,7 @@ import ray
 import torch
 
 from ray_compt.data import Batch
-from ray_compt.errors import TrainingError, UserError
+from ray_compt.errors import TrainingError, user_error_behind
 from ray_compt.teacher.directory import find
 from ray_compt.teacher.frozen import FrozenModel
 from ray_compt.teacher.lessons import Early, Features
@@ -86,7 +86,7 @@ class ServedTeacher:
             except ray.exceptions.GetTimeoutError as error:
                 raise self._silent() from error
             except ray.exceptions.RayTaskError as error:
-                raise _cause(error) from None
+                raise (user_error_behind(error) or error) from None
             except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
                 # The service died, and its replicas with it.
                 self._replicas = []
@@ -138,8 +138,3 @@ def _preferred(replicas: list[tuple[Any, str]]) -> list[Any]:
     """Those on this node where there are any: pictures that they can read from the same memory are not sent."""
     here = ray.get_runtime_context().get_node_id()
     return [actor for actor, node in replicas if node == here] or [actor for actor, _ in replicas]
-
-
-def _cause(error: BaseException) -> BaseException:
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, UserError) else error

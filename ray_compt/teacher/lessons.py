@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -15,8 +13,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ray_compt.data import Batch
+from ray_compt.data.handover import Handover
 
-POLL_S = 0.2
 STOP_S = 3.0
 Features = tuple[Tensor, Tensor]
 
@@ -113,24 +111,17 @@ def _answered(asked: _Asked, clients: Sequence[TeacherClient]) -> Lesson:
 
 def _in_background(items: Iterator[_Asked], ahead: int) -> Generator[_Asked]:
     """The items, made in a thread that is at most `ahead` of them in front; its exception comes in its place."""
-    ready: queue.Queue[Any] = queue.Queue(ahead)
-    stopped = threading.Event()
-
-    def put(item: Any) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                ready.put(item, timeout=POLL_S)
-                return
+    ready = Handover(ahead)
 
     def run() -> None:
         try:
             for item in items:
-                put(item)
-                if stopped.is_set():
+                ready.put(item)
+                if ready.stopped:
                     return
-            put(None)
+            ready.put(None)
         except BaseException as error:
-            put(error)
+            ready.put(error)
 
     thread = threading.Thread(target=run, name="asking", daemon=True)
     thread.start()
@@ -140,5 +131,5 @@ def _in_background(items: Iterator[_Asked], ahead: int) -> Generator[_Asked]:
                 raise item
             yield item
     finally:
-        stopped.set()
+        ready.stop()
         thread.join(STOP_S)

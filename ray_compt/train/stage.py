@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ray_compt.data import legal_world_sizes
 from ray_compt.errors import TrainingError
 from ray_compt.report.board import Event, start_board
 from ray_compt.storage import Place
+from ray_compt.storage.deadline import Background
 from ray_compt.train.checkpoint import KEPT, DamagedCheckpoint, Progress, find_newest, tidy
 from ray_compt.train.entry import train_worker
 from ray_compt.train.job import StageJob
@@ -79,8 +79,8 @@ def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None])
 def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
     board = start_board()
     with held_teachers(job, served, listen) as teachers:
-        trainer = _trainer(job, board, teachers)
-        fit = _Fit(trainer)
+        # In a thread, so that this one stays free for the terminal and for signals.
+        fit = Background(_trainer(job, board, teachers).fit, name="fit")
         try:
             _wait(fit, board, listen)
         except (KeyboardInterrupt, SystemExit):
@@ -94,28 +94,9 @@ def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
         raise _readable(fit.failure, job)
 
 
-class _Fit:
-    """Ray's fit() in a thread, so that the main one stays free for the terminal and for signals.
-
-    Not `Thread.join`: an interrupted one marks a running thread as ended (CPython before 3.13).
-    """
-
-    def __init__(self, trainer: StageTrainer):
-        self.ended = threading.Event()
-        self.failure: BaseException | None = None
-        self._trainer = trainer
-        threading.Thread(target=self._run, name="fit", daemon=True).start()
-
-    def _run(self) -> None:
-        try:
-            self._trainer.fit()
-        except BaseException as error:
-            self.failure = error
-        finally:
-            self.ended.set()
-
-
-def _wait(fit: _Fit, board: Any, listen: Callable[[Event], None], limit_s: float = float("inf")) -> None:
+def _wait(
+    fit: Background[Any], board: Any, listen: Callable[[Event], None], limit_s: float = float("inf")
+) -> None:
     """Pass events on until the training or the time ends."""
     end = time.monotonic() + limit_s
     while not fit.ended.wait(POLL_S) and time.monotonic() < end:
