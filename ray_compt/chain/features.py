@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from ray_compt.chain.folder import run_place
 from ray_compt.chain.inputs import Inputs
 from ray_compt.chain.ledger import StageEntry
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order, Preprocess
 from ray_compt.errors import UserError
-from ray_compt.storage import is_url, open_place
+from ray_compt.models.checksums import document_digest
+from ray_compt.storage import open_place
 from ray_compt.teacher import TeacherSpec
 from ray_compt.teacher.feature_cache import CacheSpec, FeatureCache
 from ray_compt.teacher.feature_need import drawn_samples, estimated_bytes, is_complete
@@ -97,14 +96,13 @@ def cache_spec(
         model: the teacher's open_clip configuration.
         preprocess: how the stage's samples become tensors.
         data: digest of the training data's index.
-
     """
     text = preprocess.tokenizer["text_cfg"]
     identity = {
         "format": FORMAT,
         "teacher": {
             "weights": teacher.weights,
-            "model": _digest(model),
+            "model": document_digest(model),
             "precision": teacher.precision,
             "mean": list(teacher.mean),
             "std": list(teacher.std),
@@ -160,13 +158,9 @@ def _is_file(path: str) -> bool:
 
 
 def _spec(path: str, identity: dict[str, Any], width: int, chain: Chain) -> CacheSpec:
-    # Workers have other working directories.
-    folder = path if is_url(path) else str(Path(path.removeprefix("file://")).absolute())
-    return CacheSpec(folder, identity, width, chain.data.captions_per_image, chain.data.augment_epochs)
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return CacheSpec(
+        str(run_place(path)), identity, width, chain.data.captions_per_image, chain.data.augment_epochs
+    )
 
 
 def _formula(order: Order, last_step: int, spec: CacheSpec) -> str:

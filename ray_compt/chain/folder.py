@@ -66,7 +66,7 @@ class RunFolder:
 
 def run_place(run_dir: str) -> Place:
     """The place of a folder that workers use; a path is made absolute, because their working directories differ."""
-    return open_place(run_dir if is_url(run_dir) else Path(run_dir).absolute())
+    return open_place(run_dir if is_url(run_dir) else Path(run_dir.removeprefix("file://")).absolute())
 
 
 @contextmanager

@@ -19,8 +19,7 @@ import pyarrow as pa
 from ray_compt.data.samples import BadSample
 from ray_compt.data.shard_table import FORMAT as TABLE_FORMAT
 from ray_compt.data.shard_table import Fields, ShardSummary
-from ray_compt.data.table_cache import save_file
-from ray_compt.errors import StorageError
+from ray_compt.data.table_cache import DAMAGE, save_file, table_bytes
 from ray_compt.storage import open_place
 
 FORMAT = 1
@@ -108,10 +107,7 @@ def save_summary(cache: str, name: str, stamps: Mapping[str, str], known: Known)
         "damage": [_to_text(one.damage) for one in facts],
     }
     described = _SCHEMA.with_metadata({"labels": json.dumps(sorted(known.labels))})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, described, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(pa.Table.from_pydict(columns, schema=described))
-    content = sink.getvalue().to_pybytes()
+    content = table_bytes(pa.Table.from_pydict(columns, schema=described), compression="zstd")
     save_file(_seal(content) + content, cache, name)
 
 
@@ -130,7 +126,7 @@ def load_summary(cache: str, name: str, stamps: Mapping[str, str], fields: Field
             for path, stamp, samples, digest, bad, damage in rows
             if stamps.get(path) == stamp
         }
-    except (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError):
+    except DAMAGE:
         return Known({}, set())
     # Which class names came from a shard that has changed or gone, only the tables of the others can tell.
     if fields.label is not None and len(facts) < len(table):

@@ -18,7 +18,8 @@ from ray_compt.storage import open_place
 
 logger = logging.getLogger(__name__)
 
-_DAMAGE = (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError)
+# What reading a file of the cache raises where it is damaged or not there.
+DAMAGE = (OSError, StorageError, pa.ArrowException, ValueError, KeyError, TypeError)
 
 
 def cache_name(path: str, stamp: str, fields: Fields) -> str:
@@ -35,10 +36,17 @@ def save_table(shard: ShardTable, cache: str, name: str) -> None:
     """
     described = {"summary": json.dumps(asdict(shard.summary))}
     table = shard.rows.replace_schema_metadata(described)
+    save_file(table_bytes(table), cache, name)
+
+
+def table_bytes(table: pa.Table, compression: str | None = None) -> bytes:
+    """A table as an Arrow IPC file."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.ipc.new_file(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
         writer.write_table(table)
-    save_file(sink.getvalue().to_pybytes(), cache, name)
+    return sink.getvalue().to_pybytes()
 
 
 def save_file(content: bytes, cache: str, name: str) -> None:
@@ -67,7 +75,7 @@ def load_table(cache: str, name: str) -> ShardTable | None:
     try:
         table = pa.ipc.open_file(pa.py_buffer((open_place(cache) / name).read_bytes())).read_all()
         return ShardTable(table.cast(SCHEMA), _summary(table.schema))
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
@@ -76,7 +84,7 @@ def load_table_summary(cache: str, name: str) -> ShardSummary | None:
     try:
         with (open_place(cache) / name).open() as file:
             return _summary(pa.ipc.open_file(file).schema)
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 

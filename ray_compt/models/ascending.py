@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -47,24 +47,28 @@ def check_teacher(config: dict[str, Any], name: str, student: dict[str, Any], st
         UserError: it reads another picture size, context length, vocabulary or tokenizer; without a place.
     """
     check_tokenizer(config)
-    mine, theirs = _inputs(student), _inputs(config)
-    for what, value in mine.items():
-        if value != theirs[what]:
-            raise UserError(
-                f"{what} of the teacher {name} is {theirs[what]}, of its student {student_name} {value}",
-                mend=f"choose a teacher with the student's {what}, or give the chain the teacher's",
-            )
+    for what, value, theirs in _differing_input(student, config):
+        raise UserError(
+            f"{what} of the teacher {name} is {theirs}, of its student {student_name} {value}",
+            mend=f"choose a teacher with the student's {what}, or give the chain the teacher's",
+        )
 
 
 def _check_same_input(name: str, config: dict[str, Any], next_name: str, next_config: dict[str, Any]) -> None:
-    mine, theirs = _inputs(next_config), _inputs(config)
-    for what, value in mine.items():
+    for what, value, theirs in _differing_input(next_config, config):
+        raise UserError(
+            f"{what} of {next_name} is {value}, of its predecessor {name} {theirs}",
+            where=f"model {next_name}",
+            mend=f"give all models of the chain the same {what}",
+        )
+
+
+def _differing_input(mine: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """What two models read differently: its name, mine and the other's."""
+    theirs = _inputs(other)
+    for what, value in _inputs(mine).items():
         if value != theirs[what]:
-            raise UserError(
-                f"{what} of {next_name} is {value}, of its predecessor {name} {theirs[what]}",
-                where=f"model {next_name}",
-                mend=f"give all models of the chain the same {what}",
-            )
+            yield what, value, theirs[what]
 
 
 def _inputs(config: dict[str, Any]) -> dict[str, Any]:

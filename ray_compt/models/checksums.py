@@ -88,13 +88,13 @@ def faults(folder: Path | Place, digests: Mapping[str, str]) -> dict[str, str]:
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON document with its own checksum in it."""
-    return {**document, _SEAL: _seal(document)}
+    return {**document, _SEAL: document_digest(document)}
 
 
 def seal_holds(document: Mapping[str, Any]) -> bool:
     """Whether a sealed document is as it was written; one without a seal passes."""
     bare = {key: value for key, value in document.items() if key != _SEAL}
-    return _SEAL not in document or document[_SEAL] == _seal(bare)
+    return _SEAL not in document or document[_SEAL] == document_digest(bare)
 
 
 def _fault(file: Path | Place, digest: str) -> str:
@@ -106,5 +106,6 @@ def _fault(file: Path | Place, digest: str) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-def _seal(document: Mapping[str, Any]) -> str:
+def document_digest(document: Mapping[str, Any]) -> str:
+    """blake2b of a JSON document, whatever the order of its keys, 128 bits in hexadecimal."""
     return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -77,9 +77,8 @@ def without_padding(model: nn.Module, tokens: Tensor) -> Tensor | Captions:
     """
     if not getattr(model, "takes_short_text", False) or not len(tokens):
         return tokens
-    # The tower's own rule: a caption ends at the first of its largest tokens.
-    ends = tokens.argmax(dim=-1)
-    lengths = (ends // MULTIPLE + 1).mul_(MULTIPLE).clamp_(max=tokens.shape[1])
+    rounded = (caption_lengths(tokens) + MULTIPLE - 1) // MULTIPLE * MULTIPLE
+    lengths = rounded.clamp_(max=tokens.shape[1])
     limits = group_lengths(dict(zip(*(part.tolist() for part in lengths.unique(return_counts=True)))))
     if len(limits) == 1:
         return Captions((tokens[:, : limits[0]],))
@@ -91,6 +90,11 @@ def without_padding(model: nn.Module, tokens: Tensor) -> Tensor | Captions:
         tuple(part[:, :limit] for part, limit in zip(parts, limits)),
         torch.empty_like(order).scatter_(0, order, torch.arange(len(order))),
     )
+
+
+def caption_lengths(tokens: Tensor) -> Tensor:
+    """int64 [N]: tokens [N, L] that the tower looks at: a caption ends at the first of its largest tokens."""
+    return tokens.argmax(dim=-1) + 1
 
 
 def group_lengths(counts: dict[int, int], cheap: int = CHEAP) -> list[int]:

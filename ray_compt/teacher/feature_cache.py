@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ray_compt.data.table_cache import table_bytes
 from ray_compt.errors import UserError
+from ray_compt.models.checksums import document_digest
 from ray_compt.storage import Place, open_place
 from ray_compt.teacher.feature_ranges import StoredRange
 
@@ -50,8 +52,7 @@ class CacheSpec:
     @cached_property
     def digest(self) -> str:
         """Hash of the identity."""
-        text = json.dumps(self.identity, sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return document_digest(self.identity)
 
     @property
     def folder(self) -> Place:
@@ -164,10 +165,7 @@ class FeatureCache:
         place = self._place(epoch, shard, stored)
         header = {**place, "checksum": _checksum(place, features)}
         table = _table(features).replace_schema_metadata({_HEADER: json.dumps(header)})
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        (self._shard(epoch, shard) / stored.name).write_bytes(sink.getvalue().to_pybytes())
+        (self._shard(epoch, shard) / stored.name).write_bytes(table_bytes(table))
 
     def remove(self, epoch: int, shard: int, stored: StoredRange) -> None:
         """Remove a file; an absent one is no error. Raises OSError or StorageError."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from ray_compt.data import normalise
 from ray_compt.errors import TrainingError
 from ray_compt.models import build_model, load_config, load_state
+from ray_compt.models.short_text import caption_lengths
 from ray_compt.teacher.spec import TeacherSpec
 from ray_compt.teacher.transfer import on_device
 
@@ -88,8 +89,7 @@ def by_length(captions: Tensor, rows: int, short: bool) -> tuple[list[tuple[Tens
     """
     full = captions.shape[1]
     lengths = sorted({-(-full // 4), -(-full // 2), full}) if short else [full]
-    # The tower's own rule: a caption ends at the first of its largest tokens.
-    group = torch.bucketize(captions.argmax(dim=-1) + 1, torch.tensor(lengths))
+    group = torch.bucketize(caption_lengths(captions), torch.tensor(lengths))
     parts: list[tuple[Tensor]] = []
     places = torch.empty(len(captions), dtype=torch.int64)
     for number, length in enumerate(lengths):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from ray_compt.config.schema import TeacherConfig, TrainConfig, WorkersConfig
 from ray_compt.data import Index, Order, Preprocess
 from ray_compt.distill.settings import DistillPlan
+from ray_compt.models.checksums import document_digest
 from ray_compt.storage import Place, open_place
 from ray_compt.teacher import TeacherSpec
 from ray_compt.teacher.feature_cache import CacheSpec
@@ -97,4 +96,4 @@ class StageJob:
             "order": [self.order.global_batch, self.order.lanes, self.order.window_batches],
             "captions": self.preprocess.captions_per_image,
         }
-        return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=16).hexdigest()
+        return document_digest(identity)

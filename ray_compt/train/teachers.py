@@ -20,7 +20,7 @@ from ray_compt.teacher.pool import Place
 from ray_compt.teacher.service import ServiceConfig
 from ray_compt.train.job import StageJob
 
-# Seconds without an answer after which a replica is restarted; its workers wait for `teacher.timeout_s`.
+# Share of `teacher.timeout_s`, for which workers wait, after which a replica without an answer is restarted.
 HANG_SHARE = 0.25
 
 

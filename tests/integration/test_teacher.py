@@ -26,11 +26,11 @@ from ray_compt.teacher.holding import gets_a_place, serving
 from ray_compt.teacher.lessons import Features, lessons
 from ray_compt.teacher.pool import Place
 from ray_compt.teacher.service import ServiceConfig
-from tests.faults.harness import small_cluster
+from tests.faults.harness import small_cluster, wait_for
 from tests.integration.harness import command, environment, hear_interrupts
 from tests.teacher.models import make_batches, make_teacher
 
-ANSWER_S = 120
+ANSWER_S, SOON_S = 120, 60
 COUNT = 12
 
 
@@ -38,8 +38,8 @@ COUNT = 12
 def spec(shared_ray: str, tmp_path: Path) -> Iterator[TeacherSpec]:
     """A teacher of this test's own, of which nothing is left when it has ended."""
     yield replace(make_teacher(tmp_path), weights=str(tmp_path))
-    _until(lambda: not directory.names())
-    _until(lambda: not _processes("ray::Teacher"))
+    wait_for("the end of every service", lambda: not directory.names(), timeout=SOON_S)
+    wait_for("the end of their processes", lambda: not _processes("ray::Teacher"), timeout=SOON_S)
 
 
 def _config(**changes: Any) -> ServiceConfig:
@@ -76,14 +76,6 @@ def _processes(title: str) -> list[psutil.Process]:
     return found
 
 
-def _until(what: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
-
-
 def test_two_holders_share_a_service_whose_replicas_may_die(spec: TeacherSpec) -> None:
     """Killed: a replica, then the service itself with all of them; the bits are those of a model in the process."""
     wanted = _wanted(spec)
@@ -101,7 +93,11 @@ def test_two_holders_share_a_service_whose_replicas_may_die(spec: TeacherSpec) -
         _assert_same_bits(_asked(client, kill("ray::TeacherReplica", 2)), wanted)
         _assert_same_bits(_asked(client, kill("ray::TeacherService", 5)), wanted)
         _assert_same_bits(_asked(ServedTeacher(spec.name, ANSWER_S, turn=1)), wanted)
-        holders = _until(lambda: len(found := directory.state(spec.name).leases) == 2 and found)
+        holders = wait_for(
+            "two leases",
+            lambda: len(found := directory.state(spec.name).leases) == 2 and found,
+            timeout=SOON_S,
+        )
         assert {holder.split()[0] for holder in holders} == {"one", "two"}
         assert len(directory.names()) == 1
 
@@ -111,7 +107,7 @@ def test_a_replica_that_hangs_is_started_again(spec: TeacherSpec) -> None:
 
     def hang(step: int) -> None:
         if step == 1:
-            _until(lambda: directory.state(spec.name).served)
+            wait_for("features", lambda: directory.state(spec.name).served, timeout=SOON_S)
             _processes("ray::TeacherReplica")[0].suspend()
 
     with serving(spec, _config(hang_s=3.0), "hangs"):
@@ -125,7 +121,7 @@ def test_a_service_ends_with_its_last_lease(spec: TeacherSpec) -> None:
     ray.get(service.lease.remote("dead", 4.0), timeout=ANSWER_S)
     time.sleep(2.5)
     assert directory.names() == [spec.name]
-    _until(lambda: not directory.names())
+    wait_for("the end of every service", lambda: not directory.names(), timeout=SOON_S)
 
 
 def test_replicas_follow_the_queue(spec: TeacherSpec) -> None:
@@ -141,11 +137,15 @@ def test_replicas_follow_the_queue(spec: TeacherSpec) -> None:
             client.result(waiting.pop(0))
             return directory.state(spec.name).replicas == 2
 
-        _until(crowded, seconds=120)
+        wait_for("a second replica", crowded, timeout=120)
         for request in waiting:
             client.result(request)
         second = directory.find(spec.name).replicas
-        _until(lambda: all(node for _, node in ray.get(second.remote(), timeout=ANSWER_S)))
+        wait_for(
+            "its place",
+            lambda: all(node for _, node in ray.get(second.remote(), timeout=ANSWER_S)),
+            timeout=SOON_S,
+        )
         _assert_same_bits(_asked(client), wanted)
 
 
