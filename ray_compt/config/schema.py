@@ -264,7 +264,7 @@ class TeacherConfig(Section):
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32",
-        description="Arithmetic of the teacher; the error of its features is printed. fp16 needs GPUs.",
+        description="Arithmetic of the teacher; a service prints the error of its features. fp16 needs GPUs.",
     )
     rows: int | None = Field(
         None,
