@@ -26,7 +26,7 @@ LEVELS = (
     {"chain", "sweep"},
     {"train", "evaluate", "plan", "report"},
     {"teacher", "distill", "data", "growth", "models"},
-    {"storage"},
+    {"storage", "forkserver"},
     {"config"},
     {"errors"},
 )

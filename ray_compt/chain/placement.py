@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ray_compt.chain.prepare import StagePlan
-from ray_compt.config.schema import Chain, StageConfig, WorkersConfig
-from ray_compt.train.cluster import Needs, usable_cores
-from ray_compt.train.teachers import fewest_replicas
+from ray_compt.config.schema import StageConfig, WorkersConfig
+from ray_compt.train.cluster import usable_cores
 
 READING_CORES = 1
-
-
-def chain_needs(chain: Chain, plans: Sequence[StagePlan]) -> Needs:
-    """The most that any stage needs at once, teachers included where they must be services."""
-    forced = [
-        (len(plan.teachers) * fewest_replicas(plan.config.teacher), plan.config.teacher)
-        for plan in plans
-        if plan.config.teacher.placement == "actor"
-    ]
-    stages = [plan.config.workers for plan in plans]
-    return Needs(
-        workers=max(workers.min for workers in stages),
-        most=max(workers.most for workers in stages),
-        cpus=max(workers.cpus for workers in stages),
-        gpus=max(workers.gpus for workers in stages),
-        teacher_cpus=max((count * teacher.cpus for count, teacher in forced), default=0),
-        teacher_gpus=max((count * teacher.gpus for count, teacher in forced), default=0),
-        reader_cpus=chain.data.reader_cpus,
-    )
 
 
 def within_machine(workers: WorkersConfig) -> WorkersConfig:

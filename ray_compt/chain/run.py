@@ -16,7 +16,8 @@ from ray_compt.chain.initial import write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
-from ray_compt.chain.placement import chain_needs, place_teachers, within_machine
+from ray_compt.chain.needs import chain_needs
+from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
@@ -26,10 +27,9 @@ from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import JsonLines
-from ray_compt.train.cluster import start_ray
+from ray_compt.train.cluster import RayStart
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.stage import train_stage
-from ray_compt.train.teachers import fewest_replicas
 
 
 def train_chain(
@@ -39,6 +39,7 @@ def train_chain(
     individual: bool = False,
     step_limit: int | None = None,
     address: str | None = None,
+    ray: RayStart | None = None,
     console: Console,
     verbose: bool = False,
     summary: bool = True,
@@ -51,6 +52,7 @@ def train_chain(
         individual: train the same family each from scratch too, for comparison.
         step_limit: most optimizer steps a stage; None: as the epochs say.
         address: of a Ray cluster; None starts Ray on this machine.
+        ray: one that was begun for this chain and address already; None: it starts when it is needed.
         console: what people see goes there.
         verbose: let Ray's, DeepSpeed's and torch's own output through.
         summary: print the closing table.
@@ -73,7 +75,7 @@ def train_chain(
             terminal.line(f"chain {chain.name}: complete in {folder.path}")
         else:
             check_outside(plans)
-            start_ray(address, chain_needs(chain, plans), verbose=verbose)
+            (ray or RayStart(address, chain_needs(chain), verbose=verbose)).wait()
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             check_caches(chain, plans, ledger.stages, inputs, step_limit)
@@ -130,7 +132,7 @@ class _Run:
         specs = [teacher.cache for teacher in job.teachers if teacher.cache is not None]
         caches = [look_up(spec, job.order, last_step) for spec in specs]
         cached = bool(caches) and all(cache.complete for cache in caches)
-        copies = len(plan.teachers) * fewest_replicas(plan.config.teacher)
+        copies = len(plan.teachers) * plan.config.teacher.fewest_replicas
         served, why = place_teachers(plan.config, copies) if plan.teachers and not cached else (False, "")
         entry = self.ledger.update(
             entry,

@@ -301,6 +301,10 @@ class TeacherConfig(Section):
     def _countable(cls, value: float) -> float:
         return countable(value)
 
+    @property
+    def fewest_replicas(self) -> int:
+        return 1 if self.replicas == "auto" else self.replicas
+
     @field_validator("replicas")
     @classmethod
     def _at_least_one(cls, value: int | str) -> int | str:

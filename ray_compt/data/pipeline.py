@@ -32,7 +32,6 @@ from ray_compt.data.ray_internals import nearby, plan_with_the_whole_cluster
 from ray_compt.data.sample_digest import total
 from ray_compt.data.samples import BadSample, Batch
 from ray_compt.data.tasks import DecodeRows, ReadWindows
-from ray_compt.data.warm import wait_for_reader
 from ray_compt.data.windows import WindowRead, window_reads
 from ray_compt.errors import UserError, user_error_behind
 
@@ -65,7 +64,6 @@ def worker_batches(
     last_step: int,
     reader_cpus: float,
     readers: int | None = None,
-    warm: Any = None,
     first_batch_timeout_s: float = 300.0,
     segment_windows: int = SEGMENT_WINDOWS,
 ) -> Iterator[Batch]:
@@ -85,7 +83,6 @@ def worker_batches(
         reader_cpus: logical CPUs of each reading or decoding task. Two tasks must fit beside the workers, or
             one where `readers` is 1.
         readers: decoding tasks at a time; by default this worker's share of the cluster's cores.
-        warm: reference of `start_reader`, whose process is worth waiting for.
         first_batch_timeout_s: longest wait for any batch.
         segment_windows: windows of one Ray data set.
 
@@ -102,7 +99,6 @@ def worker_batches(
         reader_cpus=reader_cpus,
         readers=readers or _readers(world),
         world=world,
-        warm=warm,
     )
     segments = _segments(windows, segment_windows)
     feeders = (_Feeder(build, segment) for segment in segments)
@@ -137,7 +133,6 @@ class _Build:
     reader_cpus: float
     readers: int
     world: int
-    warm: Any
 
     def dataset(self, windows: list[WindowRead]) -> ray.data.Dataset:
         with DataContext.current(_quiet_context(self.world)):
@@ -203,8 +198,6 @@ class _Feeder:
 
     def _run(self) -> None:
         try:
-            if self._build.warm is not None:
-                wait_for_reader(self._build.warm)
             self._dataset = self._build.dataset(self._windows)
             for columns in self._dataset.iter_batches(
                 batch_size=self._build.rows, batch_format="numpy", prefetch_batches=_PREFETCHED_BATCHES

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import ray
 
+from ray_compt.forkserver import use_assigned_threads
 from ray_compt.teacher.batcher import NOTHING, Arrays, Batcher, Load
 from ray_compt.teacher.spec import TeacherSpec
 
@@ -58,6 +59,7 @@ class TeacherReplica:
         try:
             from ray_compt.teacher.frozen import FrozenModel
 
+            use_assigned_threads()
             self._model = FrozenModel(self._spec)
             self._batcher = Batcher(self._compute, self._spec.rows)
         except BaseException as error:

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ray_compt import forkserver
 from ray_compt.errors import UserError
 from ray_compt.train.scaling import READING_TASKS
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
-WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
+WORKER_START_S, COLLECTIVE_S, CONNECT_S, START_S = 30, 300, 10, 300
 LAST_PORT = 65_535
 
 QUIET = {
@@ -39,7 +40,18 @@ ALWAYS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
+    # Ray starts these before it knows the job's environment, so that none of them can be used.
+    "RAY_prestart_worker_first_driver": "0",
 }
+# What the processes of a stage import: controller, workers, readers, teachers, evaluation. DeepSpeed looks for GPUs
+# when it is imported, so that each worker does that itself.
+WORKER_MODULES = (
+    "ray.data",
+    "ray.train.v2._internal.execution.controller.controller",
+    "ray_compt.train.ray_internals",
+    "ray_compt.train.worker",
+    "ray_compt.evaluate",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,47 @@ class Needs:
         return {"CPU": cpus, "GPU": workers * self.gpus + self.teacher_gpus}
 
 
+class RayStart:
+    """Ray, starting in the background while this process imports what it needs itself.
+
+    Args:
+        address, needs, verbose: as for `start_ray`.
+    """
+
+    def __init__(self, address: str | None, needs: Needs, *, verbose: bool = False):
+        self._settled = threading.Event()
+        self._failure: BaseException | None = None
+        arguments = {"address": address, "needs": needs, "verbose": verbose}
+        threading.Thread(target=self._run, kwargs=arguments, name="start Ray", daemon=True).start()
+
+    def _run(self, address: str | None, needs: Needs, verbose: bool) -> None:
+        try:
+            start_ray(address, needs, verbose=verbose)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._settled.set()
+        # Ray's processes die with the thread that started them: it stays as long as this process.
+        threading.Event().wait()
+
+    def wait(self) -> None:
+        """Return when Ray is there.
+
+        Raises:
+            UserError: as `start_ray`.
+            TimeoutError: it is not after minutes.
+        """
+        with _kept_sigterm():
+            if not self._settled.wait(START_S):
+                raise TimeoutError(f"Ray has not started within {START_S} s")
+            if self._failure is not None:
+                raise self._failure
+
+    def settle(self) -> None:
+        """Wait until nothing is being started any more, whether that went well or not."""
+        self._settled.wait(START_S)
+
+
 def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> None:
     """Connect to a running cluster, or start Ray on this machine where `address` is None.
 
@@ -83,6 +136,13 @@ def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> No
             _check_this_machine(needs)
         _connect(address, _own_cpus(needs), verbose=verbose)
     _check_cluster(needs)
+    if forkserver.available(os.environ):
+        # The first worker starts the fork server, which imports while this process does.
+        ray.remote(_nothing).options(num_cpus=0).remote()
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager
@@ -126,11 +186,11 @@ def _connect(address: str | None, cpus: int | None, *, verbose: bool) -> None:
     else:
         _check_address(address)
         options |= {"address": address}
+    if forkserver.available(os.environ):
+        options["runtime_env"] = {"py_executable": forkserver.py_executable(WORKER_MODULES)}
     if not verbose:
-        from ray_compt.train.ray_internals import silence_cluster_messages
-
         logging.getLogger("ray").setLevel(logging.ERROR)
-        silence_cluster_messages()
+        _silence_cluster_messages()
     for attempt in range(3):
         try:
             with _kept_sigterm():
@@ -144,6 +204,16 @@ def _connect(address: str | None, cpus: int | None, *, verbose: bool) -> None:
                 raise
             ray.shutdown()
             time.sleep(2)
+
+
+def _silence_cluster_messages() -> None:
+    """Keep what raylets report (a node that died, memory pressure) off the terminal: the stage's lines say it.
+
+    `ray.init` starts a thread that prints them whatever the log level.
+    """
+    import ray._private.worker
+
+    ray._private.worker.listen_error_messages = lambda *_: None
 
 
 @contextmanager

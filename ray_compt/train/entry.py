@@ -1,4 +1,4 @@
-"""The first thing that runs in a stage's worker; light, so that what takes long begins before the heavy imports."""
+"""The first thing that runs in a stage's worker; light, so that what the imports take can be measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from ray import cloudpickle
 
-from ray_compt.data.warm import start_reader
 from ray_compt.train.start_up import StartUp
 
 
@@ -20,7 +19,7 @@ def train_worker(config: dict[str, Any]) -> None:
     Raises:
         UserError: the checkpoint belongs to another stage, too many samples cannot be read, or the disk is full.
     """
-    start, reader = StartUp(), start_reader()
+    start = StartUp()
     from ray_compt.train.worker import train
 
-    train(cloudpickle.loads(config["job"]), config["board"], config["teachers"], start, reader)
+    train(cloudpickle.loads(config["job"]), config["board"], config["teachers"], start)

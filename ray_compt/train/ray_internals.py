@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
-import ray._private.worker
 from ray._private.state import state as cluster_state
 from ray.train import ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -265,14 +264,6 @@ class StageFailures(DefaultFailurePolicy):
         }
         self._board.post.remote("failure", values)
         return FailureDecision.RAISE if self._failures > allowed else FailureDecision.RETRY
-
-
-def silence_cluster_messages() -> None:
-    """Keep what raylets report (a node that died, memory pressure) off the terminal: the stage's lines say it.
-
-    Call it before `ray.init`, which starts a thread that prints them whatever the log level.
-    """
-    ray._private.worker.listen_error_messages = lambda *_: None
 
 
 def failure_reason(error: BaseException) -> str:

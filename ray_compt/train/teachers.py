@@ -24,13 +24,9 @@ from ray_compt.train.job import StageJob
 HANG_SHARE = 0.25
 
 
-def fewest_replicas(config: TeacherConfig) -> int:
-    return 1 if config.replicas == "auto" else config.replicas
-
-
 def service_config(config: TeacherConfig) -> ServiceConfig:
     """How a chain file's teacher is served."""
-    least = fewest_replicas(config)
+    least = config.fewest_replicas
     return ServiceConfig(
         place=Place(config.cpus, config.gpus),
         replicas=Bounds(least, max(least, config.max_replicas) if config.replicas == "auto" else least),
@@ -41,7 +37,7 @@ def service_config(config: TeacherConfig) -> ServiceConfig:
 
 def teacher_cpus(job: StageJob) -> float:
     """Logical CPUs of a stage's teachers as services, with the fewest replicas."""
-    return len(job.teachers) * fewest_replicas(job.teacher_config) * job.teacher_config.cpus
+    return len(job.teachers) * job.teacher_config.fewest_replicas * job.teacher_config.cpus
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ray.train.v2.api.report_config import CheckpointConsistencyMode
 
 from ray_compt.config.schema import WorkersConfig
 from ray_compt.data import worker_batches
+from ray_compt.forkserver import use_assigned_threads
 from ray_compt.storage import Place, Scratch
 from ray_compt.teacher.lessons import lessons
 from ray_compt.train.checkpoint import (
@@ -44,21 +45,21 @@ from ray_compt.train.teachers import teacher_clients
 PAUSED_S = 60.0
 
 
-def train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reader: Any) -> None:
+def train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> None:
     """`entry.train_worker`, when everything is imported.
 
     Args:
         teachers: names of their services; none: they are in this process, if there are any.
         start: measures this worker's start.
-        reader: of `start_reader`.
     """
     start.lap("imports")
     _quieten(job.verbose)
+    use_assigned_threads()
     with explained(job.folder):
-        _train(job, board, teachers, start, reader)
+        _train(job, board, teachers, start)
 
 
-def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reader: Any) -> None:
+def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
@@ -74,7 +75,6 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp, reade
         last_step=job.steps,
         reader_cpus=job.reader_cpus,
         readers=_readers(job.workers, world),
-        warm=reader,
     )
     micro_batch = agree_micro_batch(job, device)
     deepspeed = import_deepspeed(cpu=device.type == "cpu", verbose=job.verbose)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ray_compt.chain.folder import add_individuals, open_run
-from ray_compt.chain.placement import chain_needs
+from ray_compt.chain.needs import chain_needs
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
@@ -87,8 +87,8 @@ def test_every_teachers_forward_is_paid_for(tmp_path: Path) -> None:
 
 
 def test_each_teacher_needs_its_own_room(tmp_path: Path) -> None:
-    chain, plans = _two(tmp_path)
-    assert chain_needs(chain, plans).teacher_cpus == 4
+    chain, _ = _two(tmp_path)
+    assert chain_needs(chain).teacher_cpus == 4
 
 
 def test_the_terminal_says_what_differs_from_the_papers(tmp_path: Path) -> None:

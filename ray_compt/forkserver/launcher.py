@@ -1,0 +1,117 @@
+"""What Ray starts in place of a worker: asks the fork server for it and lives as long as it does.
+
+    python -I -S launcher.py MODULES default_worker.py ARGUMENTS...
+
+It is started once per worker, so it imports the standard library only, and little of that. The server listens beside
+the raylet's own socket, one for each job, because Ray's library takes job and raylet from the environment in which it
+is loaded. Whoever finds no server starts one.
+
+A request is a length (4 bytes, big-endian) with the three standard streams attached, then that many bytes of JSON. The
+answer is one byte once the worker is there; the connection closes when the worker ends.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+
+SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "server.py")
+LENGTH = struct.Struct("!I")
+# Seconds until the first worker is there: the server may still be importing. Ray itself waits for 60.
+ANSWER_S = 45.0
+OOM_SCORE = "/proc/self/oom_score_adj"
+
+
+def main() -> None:
+    modules, *worker = sys.argv[1:]
+    try:
+        connection = _connect(_beside_raylet(worker), modules)
+        _request(connection, worker)
+    except OSError as error:
+        print(f"no fork server: {error}", file=sys.stderr)
+        os.execv(sys.executable, [sys.executable, *worker])
+    connection.settimeout(None)
+    with suppress(OSError):
+        connection.recv(1)
+
+
+def peer_user(connection: socket.socket) -> int:
+    """The user at the other end of a connection."""
+    credentials = struct.Struct("3i")
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+    return credentials.unpack(found)[1]
+
+
+def _beside_raylet(worker: list[str]) -> str:
+    raylet = next(word.split("=", 1)[1] for word in worker if word.startswith("--raylet-name="))
+    folder, name = os.path.split(raylet)
+    # As short as Ray's own names there, which only just fit where its folder's name is long.
+    return os.path.join(folder, "f" + os.environ.get("RAY_JOB_ID", "")[:4] + name.removeprefix("raylet"))
+
+
+def _connect(path: str, modules: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    with open(path + ".l", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            connection.connect(path)
+        except OSError:
+            _start_server(path, modules)
+            connection.connect(path)
+    if peer_user(connection) != os.getuid():
+        raise PermissionError(f"{path} belongs to somebody else")
+    return connection
+
+
+def _start_server(path: str, modules: str) -> None:
+    logs = os.path.join(os.path.dirname(os.path.dirname(path)), "logs")
+    log = os.path.join(logs, "fork_server.log") if os.path.isdir(logs) else os.devnull
+    with socket.socket(socket.AF_UNIX) as listener, open(log, "a") as output:
+        if os.path.exists(path):
+            os.unlink(path)
+        mask = os.umask(0o077)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(mask)
+        listener.listen(64)
+        number = listener.fileno()
+        # It ends with the raylet, whose child this process is.
+        command = [sys.executable, SERVER, str(number), path, modules, str(os.getppid())]
+        # Its own session: what Ray or a terminal sends to a group is not meant for it.
+        subprocess.Popen(
+            command,
+            pass_fds=[number],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _request(connection: socket.socket, worker: list[str]) -> None:
+    with open(OOM_SCORE) as score:
+        like_this = {
+            "cwd": os.getcwd(),
+            "env": dict(os.environ),
+            "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+            "oom_score": score.read(),
+        }
+    body = json.dumps({"argv": worker, **like_this}).encode()
+    streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
+    connection.settimeout(ANSWER_S)
+    connection.sendmsg([LENGTH.pack(len(body))], [streams])
+    connection.sendall(body)
+    if not connection.recv(1):
+        raise ConnectionError("it ended")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The fork server: imports what workers need, then forks one for each request.
+
+    python server.py LISTENER SOCKET MODULES WATCHED
+
+It ends with the process WATCHED, or when it has had no worker for a while; the next launcher starts another one then.
+Its workers stay: they are Ray's. It has one thread and never touches a GPU, both of which a fork would not survive.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+# This file is a script: its folder is on the path now, and must not stay there.
+sys.path.pop(0)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from ray_compt.forkserver.launcher import LENGTH, OOM_SCORE, peer_user
+
+# Seconds without a worker.
+IDLE_S = 60.0
+# Seconds for a launcher to send all of its request, which it does at once.
+REQUEST_S = 5.0
+STREAMS = 3
+
+
+def main() -> None:
+    listener, path = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    modules, watched = sys.argv[3].split(","), int(sys.argv[4])
+    for module in modules:
+        if not _alive(watched):
+            break
+        try:
+            importlib.import_module(module)
+        except Exception:
+            # Workers import it themselves, and say so better.
+            traceback.print_exc()
+    # What is there already is never garbage: looking at it would copy its pages into every worker.
+    gc.collect()
+    gc.freeze()
+    fork = _serve(listener, watched)
+    if fork is not None:
+        _become(fork)
+    else:
+        with suppress(OSError):
+            os.unlink(path)
+
+
+@dataclass(frozen=True)
+class _Fork:
+    """What a fork needs to become the worker that a launcher asked for.
+
+    Attributes:
+        request: of the launcher.
+        streams: the launcher's standard streams.
+        connection: to the launcher, which waits until it closes.
+    """
+
+    request: dict[str, Any]
+    streams: list[int]
+    connection: socket.socket
+
+
+def _serve(listener: socket.socket, watched: int) -> _Fork | None:
+    """Fork workers until the end; returns what to become in a fork, None in the server."""
+    with selectors.DefaultSelector() as selector, suppress(ProcessLookupError):
+        end = os.pidfd_open(watched)
+        selector.register(end, selectors.EVENT_READ)
+        selector.register(listener, selectors.EVENT_READ)
+        workers: dict[int, int] = {}
+        while True:
+            ready = [key.fd for key, _ in selector.select(None if workers else IDLE_S)]
+            if end in ready or not (ready or workers):
+                return None
+            for number in workers.keys() & set(ready):
+                os.waitpid(workers.pop(number), 0)
+                selector.unregister(number)
+                os.close(number)
+            if listener.fileno() not in ready or (fork := _accept(listener)) is None:
+                continue
+            pid = os.fork()
+            if pid == 0:
+                _close([listener.detach(), end, *workers])
+                return fork
+            _close([fork.connection.detach(), *fork.streams])
+            number = os.pidfd_open(pid)
+            workers[number] = pid
+            selector.register(number, selectors.EVENT_READ)
+    return None
+
+
+def _accept(listener: socket.socket) -> _Fork | None:
+    """The next launcher's request; None where it is not ours to answer, or nobody waits for it any more."""
+    connection, _ = listener.accept()
+    streams: list[int] = []
+    try:
+        if peer_user(connection) != os.getuid():
+            raise PermissionError("another user")
+        request = _receive(connection, streams)
+        # A launcher that waited too long is a worker by now, and Ray wants each only once.
+        connection.sendall(b"+")
+    except (OSError, ValueError):
+        _close([connection.detach(), *streams])
+        return None
+    return _Fork(request, streams, connection)
+
+
+def _receive(connection: socket.socket, streams: list[int]) -> dict[str, Any]:
+    connection.settimeout(REQUEST_S)
+    numbers = array.array("i")
+    head, attached, _, _ = connection.recvmsg(LENGTH.size, socket.CMSG_SPACE(STREAMS * numbers.itemsize))
+    for _, kind, data in attached:
+        if kind == socket.SCM_RIGHTS:
+            numbers.frombytes(data)
+    streams.extend(numbers)
+    with connection.makefile("rb") as file:
+        body = file.read(LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 0)
+    if len(streams) != STREAMS:
+        raise ValueError("three streams come with a request")
+    request: dict[str, Any] = json.loads(body)
+    return request
+
+
+def _become(fork: _Fork) -> None:
+    """Be the worker; the connection stays open, unused, until this process ends."""
+    # Ray ends a worker together with its process group.
+    os.setsid()
+    for number, stream in enumerate(fork.streams):
+        os.dup2(stream, number)
+    _close(fork.streams)
+    _take_over(fork.request)
+    if _spoilt():
+        fork.connection.set_inheritable(True)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _take_over(request: dict[str, Any]) -> None:
+    """Be as a process would be that the launcher had started."""
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, request["niceness"])
+    with suppress(OSError), open(OOM_SCORE, "w") as score:
+        score.write(request["oom_score"])
+    sys.argv = request["argv"]
+    given = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    sys.path[:0] = [os.path.dirname(sys.argv[0]), *(folder for folder in given if folder not in sys.path)]
+    if (torch := sys.modules.get("torch")) is not None:
+        # Ray says how many CPUs there are with each task, too late for a torch that is imported.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+
+
+def _spoilt() -> bool:
+    """Whether some import has touched a GPU, which nobody can use after a fork."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda._is_in_bad_fork()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _close(numbers: list[int]) -> None:
+    for number in numbers:
+        with suppress(OSError):
+            os.close(number)
+
+
+if __name__ == "__main__":
+    main()
