@@ -32,7 +32,7 @@ OOM_SCORE = "/proc/self/oom_score_adj"
 def main() -> None:
     modules, *worker = sys.argv[1:]
     try:
-        connection = _connect(_beside_raylet(worker), modules)
+        connection, server = _connect(_beside_raylet(worker), modules)
         _request(connection, worker)
     except OSError as error:
         print(f"no fork server: {error}", file=sys.stderr)
@@ -40,6 +40,9 @@ def main() -> None:
     connection.settimeout(None)
     with suppress(OSError):
         connection.recv(1)
+    if server is not None:
+        # So that the server and all that it forks stay descendants of the raylet, for whoever looks for them.
+        server.wait()
 
 
 def peer_user(connection: socket.socket) -> int:
@@ -56,21 +59,22 @@ def _beside_raylet(worker: list[str]) -> str:
     return os.path.join(folder, "f" + os.environ.get("RAY_JOB_ID", "")[:4] + name.removeprefix("raylet"))
 
 
-def _connect(path: str, modules: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
+def _connect(path: str, modules: str) -> tuple[socket.socket, subprocess.Popen[bytes] | None]:
+    """A connection to the server, and the server where it had to be started."""
+    connection, server = socket.socket(socket.AF_UNIX), None
     with open(path + ".l", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             connection.connect(path)
         except OSError:
-            _start_server(path, modules)
+            server = _start_server(path, modules)
             connection.connect(path)
     if peer_user(connection) != os.getuid():
         raise PermissionError(f"{path} belongs to somebody else")
-    return connection
+    return connection, server
 
 
-def _start_server(path: str, modules: str) -> None:
+def _start_server(path: str, modules: str) -> subprocess.Popen[bytes]:
     logs = os.path.join(os.path.dirname(os.path.dirname(path)), "logs")
     log = os.path.join(logs, "fork_server.log") if os.path.isdir(logs) else os.devnull
     with socket.socket(socket.AF_UNIX) as listener, open(log, "a") as output:
@@ -86,7 +90,7 @@ def _start_server(path: str, modules: str) -> None:
         # It ends with the raylet, whose child this process is.
         command = [sys.executable, SERVER, str(number), path, modules, str(os.getppid())]
         # Its own session: what Ray or a terminal sends to a group is not meant for it.
-        subprocess.Popen(
+        return subprocess.Popen(
             command,
             pass_fds=[number],
             stdin=subprocess.DEVNULL,

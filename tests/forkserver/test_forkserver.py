@@ -18,6 +18,7 @@ import pytest
 
 from ray_compt.forkserver import available, py_executable
 from ray_compt.forkserver.launcher import SERVER
+from tests.integration.harness import end
 
 WORKER = """
 import json, os, sys, time
@@ -60,26 +61,29 @@ def start(tmp_path: Path) -> Any:
         return process
 
     yield start
+    for server in _servers(tmp_path):
+        end([*server.children(recursive=True), server])
     for process in started:
         process.kill()
         process.communicate(timeout=20)
-    for server in _servers(tmp_path):
-        server.kill()
 
 
 def _servers(folder: Path) -> list[psutil.Process]:
-    found = []
+    """A worker that became nothing else still looks like the server that is its parent."""
+    found: list[psutil.Process] = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if SERVER in words and any(word.startswith(str(folder)) for word in words):
             found.append(process)
-    return found
+    return [one for one in found if one.ppid() not in [other.pid for other in found]]
 
 
 def _facts(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, errors = process.communicate(timeout=60)
-    assert errors == "to stderr\n"
-    return json.loads(out)
+    """What the worker said; a launcher that started the server outlives its own."""
+    assert process.stdout is not None and process.stderr is not None
+    line, error = process.stdout.readline(), process.stderr.readline()
+    assert error == "to stderr\n"
+    return json.loads(line)
 
 
 def test_a_worker_is_forked_with_everything_imported(start: Start, tmp_path: Path):
@@ -125,8 +129,22 @@ def test_the_launcher_stays_as_long_as_its_worker(start: Start):
     assert process.stdout is not None
     facts = json.loads(process.stdout.readline())
     assert process.poll() is None
-    os.kill(facts["pid"], signal.SIGKILL)
-    process.wait(10)
+    follower = start(SLEEP="60")
+    assert follower.stdout is not None
+    after = json.loads(follower.stdout.readline())
+    os.kill(after["pid"], signal.SIGKILL)
+    follower.wait(10)
+    assert psutil.pid_exists(facts["pid"])
+
+
+def test_all_workers_stay_descendants_of_the_raylet(start: Start):
+    first = start()
+    assert first.stdout is not None
+    first.stdout.readline()
+    second = start(SLEEP="60")
+    assert second.stdout is not None
+    worker = psutil.Process(json.loads(second.stdout.readline())["pid"])
+    assert psutil.Process() in worker.parents()
 
 
 def test_the_server_ends_with_its_raylet(tmp_path: Path, start: Start):
