@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from ray_compt.forkserver import available, py_executable
 from ray_compt.forkserver.launcher import SERVER
-from tests.integration.harness import end
+from tests.integration.harness import descendants, end
 
 WORKER = """
 import json, os, sys, time
@@ -62,7 +63,7 @@ def start(tmp_path: Path) -> Any:
 
     yield start
     for server in _servers(tmp_path):
-        end([*server.children(recursive=True), server])
+        end([*descendants(server.pid), server])
     for process in started:
         process.kill()
         process.communicate(timeout=20)
@@ -75,7 +76,13 @@ def _servers(folder: Path) -> list[psutil.Process]:
         words = process.info["cmdline"] or []
         if SERVER in words and any(word.startswith(str(folder)) for word in words):
             found.append(process)
-    return [one for one in found if one.ppid() not in [other.pid for other in found]]
+    pids = {one.pid for one in found}
+    servers = []
+    for one in found:
+        with suppress(psutil.NoSuchProcess):
+            if one.ppid() not in pids:
+                servers.append(one)
+    return servers
 
 
 def _facts(process: subprocess.Popen[str]) -> dict[str, Any]:
