@@ -156,7 +156,11 @@ def test_all_workers_stay_descendants_of_the_raylet(start: Start):
 
 def test_the_server_ends_with_its_raylet(tmp_path: Path, start: Start):
     """The process that starts the first launcher counts as the raylet; here it ends at once."""
-    code = "import subprocess, sys; subprocess.run(['bash', '-c', sys.argv[1]])"
+    code = (
+        "import os, subprocess, sys; "
+        "worker = subprocess.Popen(['bash', '-c', sys.argv[1]], stdout=subprocess.PIPE); "
+        "worker.stdout.readline(); os._exit(0)"
+    )
     script = tmp_path / "lib" / "worker.py"
     command = f"exec {py_executable(['wave'])} {script} --raylet-name={tmp_path}/sockets/raylet"
     subprocess.run([sys.executable, "-c", code, command], check=True, stdout=subprocess.DEVNULL, timeout=60)
