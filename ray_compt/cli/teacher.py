@@ -96,7 +96,7 @@ def serve(
 ) -> None:
     """Serve a model's features until Ctrl-C, for every chain whose teacher has the same weights."""
     from ray_compt.teacher.autoscale import Bounds
-    from ray_compt.teacher.holding import gets_a_place, serving
+    from ray_compt.teacher.holding import PLACE_S, gets_a_place, serving
     from ray_compt.teacher.pool import Place
     from ray_compt.teacher.service import ServiceConfig
     from ray_compt.teacher.spec import PRECISIONS, spec_of
@@ -105,13 +105,14 @@ def serve(
         raise UserError(f"{precision!r} is no precision", where="--precision", mend="give fp32, bf16 or fp16")
     spec = spec_of(model, precision=precision, rows=rows)
     config = ServiceConfig(Place(cpus, gpus), Bounds(replicas, replicas), ttl_s=60.0, hang_s=75.0)
-    with _cluster(address, verbose), serving(spec, config, "compt teacher serve"):
+    with _cluster(address, verbose), serving(spec, config, "compt teacher serve") as held:
         if not gets_a_place(spec, config.place):
             raise UserError(
                 f"no node has {cpus:g} CPUs and {gpus:g} GPUs free",
                 where="Ray cluster",
                 mend="free some, add a node, or lower --cpus and --gpus",
             )
+        held.wait(PLACE_S)
         print(f"{spec.name} serves {model}; Ctrl-C ends it", flush=True)
         _wait_for_interrupt()
 

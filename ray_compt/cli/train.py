@@ -51,8 +51,8 @@ def train(
 
     loaded = read_chain(file, overrides or ())
     signal.signal(signal.SIGTERM, _terminate)
-    # In the background: it takes as long as the imports that the models need.
-    ray = RayStart(address, chain_needs(loaded.chain), verbose=verbose)
+    # In the background: it takes as long as the imports that the models need. A rehearsal needs less of it.
+    ray = None if smoke else RayStart(address, chain_needs(loaded.chain), verbose=verbose)
     try:
         check_models(loaded)
         folder = run_dir or f"runs/{loaded.chain.name}"
@@ -62,7 +62,8 @@ def train(
             "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
         ) from None
     finally:
-        ray.settle()
+        if ray is not None:
+            ray.settle()
         _disconnect()
     if as_json:
         print_json(ledger)

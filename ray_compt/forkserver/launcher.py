@@ -7,7 +7,7 @@ the raylet's own socket, one for each job, because Ray's library takes job and r
 is loaded. Whoever finds no server starts one.
 
 A request is a length (4 bytes, big-endian) with the three standard streams attached, then that many bytes of JSON. The
-answer is one byte once the worker is there; the connection closes when the worker ends.
+answer is one byte, YES once the worker is there; the connection closes when the worker ends.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from contextlib import suppress
 
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "server.py")
 LENGTH = struct.Struct("!I")
+YES, NO = b"+", b"-"
 # Seconds until the first worker is there: the server may still be importing. Ray itself waits for 60.
 ANSWER_S = 45.0
 OOM_SCORE = "/proc/self/oom_score_adj"
@@ -113,8 +114,8 @@ def _request(connection: socket.socket, worker: list[str]) -> None:
     connection.settimeout(ANSWER_S)
     connection.sendmsg([LENGTH.pack(len(body))], [streams])
     connection.sendall(body)
-    if not connection.recv(1):
-        raise ConnectionError("it ended")
+    if connection.recv(1) != YES:
+        raise ConnectionError("it cannot fork, see fork_server.log")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from typing import Any
 sys.path.pop(0)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from ray_compt.forkserver.launcher import LENGTH, OOM_SCORE, peer_user
+from ray_compt.forkserver.launcher import LENGTH, NO, OOM_SCORE, YES, peer_user
+from ray_compt.forkserver.ray_ids import differ_in_forks, keep_unseeded
 
 # Seconds without a worker.
 IDLE_S = 60.0
@@ -38,9 +39,22 @@ STREAMS = 3
 def main() -> None:
     listener, path = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     modules, watched = sys.argv[3].split(","), int(sys.argv[4])
+    fork = _serve(listener, watched, willing=_prepare(modules, watched))
+    if fork is not None:
+        _become(fork)
+    else:
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def _prepare(modules: list[str], watched: int) -> bool:
+    """Import the modules; returns whether workers can be forked then."""
+    with_ray = any(module.split(".")[0] in {"ray", "ray_compt"} for module in modules)
+    if with_ray:
+        keep_unseeded()
     for module in modules:
         if not _alive(watched):
-            break
+            return False
         try:
             importlib.import_module(module)
         except Exception:
@@ -49,12 +63,10 @@ def main() -> None:
     # What is there already is never garbage: looking at it would copy its pages into every worker.
     gc.collect()
     gc.freeze()
-    fork = _serve(listener, watched)
-    if fork is not None:
-        _become(fork)
-    else:
-        with suppress(OSError):
-            os.unlink(path)
+    if with_ray and not differ_in_forks():
+        print("forks would draw the same identifiers: workers start plainly", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,8 @@ class _Fork:
     connection: socket.socket
 
 
-def _serve(listener: socket.socket, watched: int) -> _Fork | None:
-    """Fork workers until the end; returns what to become in a fork, None in the server."""
+def _serve(listener: socket.socket, watched: int, *, willing: bool) -> _Fork | None:
+    """Fork workers until the end, or say no; returns what to become in a fork, None in the server."""
     with selectors.DefaultSelector() as selector, suppress(ProcessLookupError):
         end = os.pidfd_open(watched)
         selector.register(end, selectors.EVENT_READ)
@@ -87,7 +99,7 @@ def _serve(listener: socket.socket, watched: int) -> _Fork | None:
                 os.waitpid(workers.pop(number), 0)
                 selector.unregister(number)
                 os.close(number)
-            if listener.fileno() not in ready or (fork := _accept(listener)) is None:
+            if listener.fileno() not in ready or (fork := _accept(listener, willing)) is None:
                 continue
             pid = os.fork()
             if pid == 0:
@@ -100,8 +112,8 @@ def _serve(listener: socket.socket, watched: int) -> _Fork | None:
     return None
 
 
-def _accept(listener: socket.socket) -> _Fork | None:
-    """The next launcher's request; None where it is not ours to answer, or nobody waits for it any more."""
+def _accept(listener: socket.socket, willing: bool) -> _Fork | None:
+    """The next launcher's request; None where we may or will not fulfil it, or nobody waits for it any more."""
     connection, _ = listener.accept()
     streams: list[int] = []
     try:
@@ -109,7 +121,9 @@ def _accept(listener: socket.socket) -> _Fork | None:
             raise PermissionError("another user")
         request = _receive(connection, streams)
         # A launcher that waited too long is a worker by now, and Ray wants each only once.
-        connection.sendall(b"+")
+        connection.sendall(YES if willing else NO)
+        if not willing:
+            raise ValueError("no forks")
     except (OSError, ValueError):
         _close([connection.detach(), *streams])
         return None
@@ -158,6 +172,9 @@ def _take_over(request: dict[str, Any]) -> None:
     sys.argv = request["argv"]
     given = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     sys.path[:0] = [os.path.dirname(sys.argv[0]), *(folder for folder in given if folder not in sys.path)]
+    if (numpy := sys.modules.get("numpy")) is not None:
+        # Its global generator was seeded before the fork.
+        numpy.random.seed()
     if (torch := sys.modules.get("torch")) is not None:
         # Ray says how many CPUs there are with each task, too late for a torch that is imported.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))

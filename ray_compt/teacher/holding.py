@@ -21,15 +21,15 @@ PLACE_S = 60.0
 
 
 @contextmanager
-def serving(spec: TeacherSpec, config: ServiceConfig, purpose: str) -> Iterator[None]:
-    """Keep the service of `spec` while inside.
+def serving(spec: TeacherSpec, config: ServiceConfig, purpose: str) -> Iterator[threading.Event]:
+    """Keep the service of `spec` while inside; gives an event that is set once the service knows of it.
 
     Args:
         purpose: what the lease is for, as `compt teacher ls` shows it.
     """
     lease = _Lease(spec, config, f"{purpose} ({socket.gethostname()} pid {os.getpid()})")
     try:
-        yield
+        yield lease.held
     finally:
         lease.give_back()
 
@@ -51,7 +51,7 @@ class _Lease:
 
     def __init__(self, spec: TeacherSpec, config: ServiceConfig, holder: str):
         self._spec, self._config, self._holder = spec, config, holder
-        self._over = threading.Event()
+        self._over, self.held = threading.Event(), threading.Event()
         start_or_find(spec, config)
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
@@ -71,6 +71,7 @@ class _Lease:
             try:
                 service = start_or_find(self._spec, self._config)
                 ray.get(service.lease.remote(self._holder, self._config.ttl_s), timeout=ANSWER_S)
+                self.held.set()
             except ray.exceptions.RayActorError:
                 # It was just ending.
                 wait_s = POLL_S

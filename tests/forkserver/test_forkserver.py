@@ -19,6 +19,7 @@ import pytest
 
 from ray_compt.forkserver import available, py_executable
 from ray_compt.forkserver.launcher import SERVER
+from ray_compt.train.cluster import WORKER_MODULES
 from tests.integration.harness import descendants, end
 
 WORKER = """
@@ -202,6 +203,40 @@ def test_a_node_with_another_interpreter_starts_plain_workers(tmp_path: Path):
     )
     facts = json.loads(done.stdout)
     assert facts["argv"] == [str(script), "a b"] and facts["imported"] == []
+
+
+IDENTIFIERS = """
+import sys, threading
+from ray._raylet import UniqueID
+def draw():
+    print(UniqueID.from_random().hex(), flush=True)
+thread = threading.Thread(target=draw)
+thread.start()
+thread.join()
+draw()
+print("ray_compt.train.worker" in sys.modules, flush=True)
+"""
+
+
+def test_forked_workers_draw_different_identifiers(start: Start, tmp_path: Path):
+    """Two workers of equal identifiers would be given each other's objects."""
+    (tmp_path / "lib" / "worker.py").write_text(IDENTIFIERS)
+    drawn: list[str] = []
+    for _ in range(2):
+        process = start(modules=WORKER_MODULES)
+        assert process.stdout is not None
+        *found, imported = (process.stdout.readline().strip() for _ in range(3))
+        assert imported == "True", (tmp_path / "logs" / "fork_server.log").read_text()
+        drawn += found
+    assert len({*drawn}) == 4
+
+
+def test_where_forks_would_draw_the_same_there_are_none(start: Start, tmp_path: Path):
+    (tmp_path / "ray_spoilt.py").write_text("from ray._raylet import UniqueID; UniqueID.from_random()")
+    process = start(modules=("ray", "ray_spoilt"), PYTHONPATH=f"{tmp_path}:{os.getcwd()}")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["pid"] == process.pid
+    assert "same identifiers" in (tmp_path / "logs" / "fork_server.log").read_text()
 
 
 @pytest.mark.parametrize(

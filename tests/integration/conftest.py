@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ray_compt.forkserver import py_executable
+from ray_compt.train.cluster import WORKER_MODULES
 from tests.integration.harness import compt, ray_folder, tiny_chain, tiny_model
 
 STAGES = [
@@ -75,6 +77,7 @@ def _running_ray() -> Iterator[str]:
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
+            runtime_env={"py_executable": py_executable(WORKER_MODULES)},
             _temp_dir=folder,
         )
         try:
