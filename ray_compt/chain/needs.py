@@ -1,4 +1,4 @@
-"""What a chain needs of a cluster, as far as its file alone tells: Ray starts while the models are looked up."""
+"""What a chain needs of a cluster, as far as its file alone tells."""
 
 from __future__ import annotations
 

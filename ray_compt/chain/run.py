@@ -27,7 +27,7 @@ from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import JsonLines
-from ray_compt.train.cluster import RayStart
+from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.stage import train_stage
 
@@ -39,7 +39,6 @@ def train_chain(
     individual: bool = False,
     step_limit: int | None = None,
     address: str | None = None,
-    ray: RayStart | None = None,
     console: Console,
     verbose: bool = False,
     summary: bool = True,
@@ -52,7 +51,6 @@ def train_chain(
         individual: train the same family each from scratch too, for comparison.
         step_limit: most optimizer steps a stage; None: as the epochs say.
         address: of a Ray cluster; None starts Ray on this machine.
-        ray: one that was begun for this chain and address already; None: it starts when it is needed.
         console: what people see goes there.
         verbose: let Ray's, DeepSpeed's and torch's own output through.
         summary: print the closing table.
@@ -75,7 +73,7 @@ def train_chain(
             terminal.line(f"chain {chain.name}: complete in {folder.path}")
         else:
             check_outside(plans)
-            (ray or RayStart(address, chain_needs(chain), verbose=verbose)).wait()
+            start_ray(address, chain_needs(chain), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             check_caches(chain, plans, ledger.stages, inputs, step_limit)

@@ -23,7 +23,6 @@ from ray_compt.data.patterns import find_shards
 from ray_compt.errors import UserError
 from ray_compt.models.store import WEIGHTS_FILE
 from ray_compt.storage import Place, open_place
-from ray_compt.train.cluster import RayStart
 
 SHARD = "smoke.tar"
 SMOKE_STEPS = 2
@@ -31,13 +30,7 @@ SMOKE_BATCH = 4
 
 
 def smoke_test(
-    chain: Chain,
-    run_dir: str,
-    *,
-    address: str | None,
-    ray: RayStart | None = None,
-    console: Console,
-    verbose: bool = False,
+    chain: Chain, run_dir: str, *, address: str | None, console: Console, verbose: bool = False
 ) -> dict[str, Any]:
     """Rehearse a chain in `RUN_DIR-smoke`, of which only the ledger and the metrics are kept.
 
@@ -59,7 +52,6 @@ def smoke_test(
         str(folder),
         step_limit=SMOKE_STEPS,
         address=address,
-        ray=ray,
         console=console,
         verbose=verbose,
         summary=False,

@@ -24,20 +24,9 @@ def open_chain(file: str, overrides: Sequence[str] | None) -> Chain:
         UserError: with the place in the file or the `--set`, the cause and the mend.
     """
     from ray_compt.config import read_chain
-
-    loaded = read_chain(file, overrides or ())
-    check_models(loaded)
-    return loaded.chain
-
-
-def check_models(loaded: LoadedChain) -> None:
-    """Check what only the models can tell; brings torch.
-
-    Raises:
-        UserError: as `open_chain`.
-    """
     from ray_compt.models import check_ascending, model_config
 
+    loaded = read_chain(file, overrides or ())
     chain, configs = loaded.chain, []
     for number, stage in enumerate(chain.stages):
         with _blamed_on(loaded.place("stages", number, "model")):
@@ -48,6 +37,7 @@ def check_models(loaded: LoadedChain) -> None:
         if number:
             with _blamed_on(loaded.place("stages", number, "transfer", "growth")):
                 _check_growth(stage, configs[number - 1], configs[number])
+    return chain
 
 
 def _check_teachers(loaded: LoadedChain, number: int, configs: list[dict[str, Any]]) -> None:

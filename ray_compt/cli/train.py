@@ -43,53 +43,38 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Train a chain of models; the same command again goes on where it stopped."""
-    from ray_compt.chain.needs import chain_needs
-    from ray_compt.cli.chain_file import check_models
+    from ray_compt.cli.chain_file import open_chain
     from ray_compt.cli.output import print_json
-    from ray_compt.config import read_chain
-    from ray_compt.train.cluster import RayStart
 
-    loaded = read_chain(file, overrides or ())
+    chain = open_chain(file, overrides or ())
     signal.signal(signal.SIGTERM, _terminate)
-    # In the background: it takes as long as the imports that the models need. A rehearsal needs less of it.
-    ray = None if smoke else RayStart(address, chain_needs(loaded.chain), verbose=verbose)
     try:
-        check_models(loaded)
-        folder = run_dir or f"runs/{loaded.chain.name}"
-        ledger = _train(loaded.chain, folder, smoke, individual, address, ray, as_json, verbose)
+        ledger = _train(chain, run_dir or f"runs/{chain.name}", smoke, individual, address, as_json, verbose)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
         ) from None
     finally:
-        if ray is not None:
-            ray.settle()
         _disconnect()
     if as_json:
         print_json(ledger)
 
 
 def _train(
-    chain: Any,
-    run_dir: str,
-    smoke: bool,
-    individual: bool,
-    address: str | None,
-    ray: Any,
-    as_json: bool,
-    verbose: bool,
+    chain: Any, run_dir: str, smoke: bool, individual: bool, address: str | None, as_json: bool, verbose: bool
 ) -> dict[str, Any]:
     from rich.console import Console
 
     console = Console(stderr=as_json, highlight=False)
-    how = {"address": address, "ray": ray, "console": console, "verbose": verbose}
     if smoke:
         from ray_compt.chain.smoke import smoke_test
 
-        return smoke_test(chain, run_dir, **how)
+        return smoke_test(chain, run_dir, address=address, console=console, verbose=verbose)
     from ray_compt.chain import train_chain
 
-    return train_chain(chain, run_dir, individual=individual, **how)
+    return train_chain(
+        chain, run_dir, individual=individual, address=address, console=console, verbose=verbose
+    )
 
 
 def _terminate(_signal: int, _frame: Any) -> None:

@@ -18,7 +18,7 @@ from ray_compt.errors import UserError
 from ray_compt.train.scaling import READING_TASKS
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
-WORKER_START_S, COLLECTIVE_S, CONNECT_S, START_S = 30, 300, 10, 300
+WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
 LAST_PORT = 65_535
 
 QUIET = {
@@ -76,47 +76,6 @@ class Needs:
     def total(self, workers: int) -> dict[str, float]:
         cpus = workers * (self.cpus + READING_TASKS * self.reader_cpus) + self.teacher_cpus
         return {"CPU": cpus, "GPU": workers * self.gpus + self.teacher_gpus}
-
-
-class RayStart:
-    """Ray, starting in the background while this process imports what it needs itself.
-
-    Args:
-        address, needs, verbose: as for `start_ray`.
-    """
-
-    def __init__(self, address: str | None, needs: Needs, *, verbose: bool = False):
-        self._settled = threading.Event()
-        self._failure: BaseException | None = None
-        arguments = {"address": address, "needs": needs, "verbose": verbose}
-        threading.Thread(target=self._run, kwargs=arguments, name="start Ray", daemon=True).start()
-
-    def _run(self, address: str | None, needs: Needs, verbose: bool) -> None:
-        try:
-            start_ray(address, needs, verbose=verbose)
-        except BaseException as error:
-            self._failure = error
-        finally:
-            self._settled.set()
-        # Ray's processes die with the thread that started them: it stays as long as this process.
-        threading.Event().wait()
-
-    def wait(self) -> None:
-        """Return when Ray is there.
-
-        Raises:
-            UserError: as `start_ray`.
-            TimeoutError: it is not after minutes.
-        """
-        with _kept_sigterm():
-            if not self._settled.wait(START_S):
-                raise TimeoutError(f"Ray has not started within {START_S} s")
-            if self._failure is not None:
-                raise self._failure
-
-    def settle(self) -> None:
-        """Wait until nothing is being started any more, whether that went well or not."""
-        self._settled.wait(START_S)
 
 
 def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> None:
