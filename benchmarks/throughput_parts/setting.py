@@ -83,8 +83,8 @@ FULL = Setting(
     samples=2048,
     shards=8,
     batch=64,
-    steps=40,
-    skipped=10,
+    steps=28,
+    skipped=8,
     repeats=5,
 )
 QUICK = Setting(

@@ -88,7 +88,7 @@ def test_failures_are_counted_between_two_checkpoints(own_ray: str) -> None:
     policy = StageFailures(FailureConfig(max_failures=2), board)
     decisions = []
     for step in (10, 10, 20, 20, 20):
-        ray.get(board.post.remote("checkpoint", {"step": step}), timeout=30)
+        ray.get(board.post.remote("checkpoint", {"step": step}), timeout=60)
         decisions.append(policy.make_decision(_accident()))
     assert decisions == [FailureDecision.RETRY] * 4 + [FailureDecision.RAISE]
     events = [
@@ -100,6 +100,7 @@ def test_failures_are_counted_between_two_checkpoints(own_ray: str) -> None:
 
 def test_a_preempted_node_is_not_counted(own_ray: str) -> None:
     board = start_board()
+    ray.get(board.collect.remote(), timeout=60)
     policy = StageFailures(FailureConfig(max_failures=0), board)
     death = ray.exceptions.ActorDiedError()
     death._preempted = True

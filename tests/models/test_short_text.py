@@ -14,7 +14,7 @@ from ray_compt.models import build_model, short_text
 from ray_compt.models.short_text import MULTIPLE, Captions, ShortTextCLIP, group_lengths, without_padding
 
 L = 40
-TOLERANCE = 1e-6
+TOLERANCE = 1e-12
 TEXT = {"context_length": L, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 3}
 MODEL = {
     "embed_dim": 16,
@@ -30,7 +30,7 @@ VARIANTS = {
 
 
 def pair(**text) -> tuple[CLIP, nn.Module]:
-    """open_clip's own model and ours, of the same weights, biases and gains not at their beginnings."""
+    """open_clip's own model and ours in float64, of the same weights, biases and gains not at their beginnings."""
     config = {**MODEL, "text_cfg": {**TEXT, **text}}
     ours = build_model(config, seed=0)
     generator = torch.Generator().manual_seed(1)
@@ -40,7 +40,7 @@ def pair(**text) -> tuple[CLIP, nn.Module]:
                 parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
     theirs = CLIP(**config, nonscalar_logit_scale=True)
     theirs.load_state_dict(ours.state_dict())
-    return theirs, ours
+    return theirs.double(), ours.double()
 
 
 def captions(*words: int) -> torch.Tensor:
@@ -57,7 +57,7 @@ def test_features_and_gradients_are_those_of_the_padded_captions(
     monkeypatch.setattr(short_text.group_lengths, "__defaults__", (cheap,))
     theirs, ours = pair(**text)
     tokens = captions(*words)
-    direction = torch.randn(len(words), 16, generator=torch.Generator().manual_seed(2))
+    direction = torch.randn(len(words), 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     expected = theirs.encode_text(tokens, normalize=True)
     found = ours.encode_text(without_padding(ours, tokens), normalize=True)
     for features in (expected, found):
