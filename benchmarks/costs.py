@@ -68,7 +68,7 @@ def text() -> None:
         ("quick", QUICK, 32, 7),
         ("full", FULL, 16, 7),
     ):
-        student = Student(setting.model, None, 0)
+        student = Student(setting.model, (), 0)
         images = torch.randn(pictures, 3, setting.image_size, setting.image_size)
         padded = _captions(pictures * captions, setting.context)
         ends = padded.argmax(-1)

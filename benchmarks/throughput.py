@@ -1,11 +1,11 @@
 """Samples a second of `compt train` against open_clip's own trainer and against a bare torch loop.
 
-    python -m benchmarks.throughput [--quick] [--json OUT] [--data DIR] [--context N] [--only PART ...]
+    python -m benchmarks.throughput [--quick | --gpu] [--compile] [--json OUT] [--data DIR] [--only PART ...]
 
 All contenders train the same model in fp32 on the same shards, pictures, captions (one a picture: open_clip's trainer
-knows no more) and global batch, on the same cores, in turns. Captions of 5 to 18 words are padded to open_clip's 77
-tokens; ours leaves padding out, so that `--context 24`, which has hardly any, shows the rest alone. It needs the
-extra `benchmarks`. What is measured:
+knows no more) and global batch, on the same cores, in turns; with `--gpu` a ViT-B/16 in bf16 on one GPU. Captions
+of 5 to 18 words are padded to open_clip's 77 tokens; ours leaves padding out, so that `--context 24`, which has hardly
+any, shows the rest alone. It needs the extra `benchmarks`. What is measured:
 
 - `ratio_vs_open_clip_train`, `ratio_vs_bare_loop`: samples a second of ours over theirs, of runs beside each other;
   ours with 1 and 2 workers, the figure being that of the faster count. The bare loop reads no data.
@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks.throughput_parts import teacher
 from benchmarks.throughput_parts.loader import compare_loaders
 from benchmarks.throughput_parts.machine import gemm_rate
-from benchmarks.throughput_parts.setting import FULL, QUICK, Setting
+from benchmarks.throughput_parts.setting import FULL, GPU, QUICK, Setting
 from benchmarks.throughput_parts.shards import make_shards
 from benchmarks.throughput_parts.spread import Spread, ratio, spread
 from benchmarks.throughput_parts.trainers import Ground, Run, bare_loop, open_clip_train, ours
@@ -44,20 +44,25 @@ LOADER_SAMPLES = {True: 2_000, False: 10_000}
 
 def main() -> None:
     options = _options()
-    setting = QUICK if options.quick else FULL
-    setting = replace(setting, context=options.context or setting.context)
+    setting = GPU if options.gpu else QUICK if options.quick else FULL
+    setting = replace(
+        setting,
+        context=options.context or setting.context,
+        repeats=options.repeats or setting.repeats,
+        compiled=options.compile,
+    )
     cores = frozenset(sorted(os.sched_getaffinity(0))[: options.cores])
     with tempfile.TemporaryDirectory(prefix="throughput") as name:
         ground = _ground(Path(name), setting, options.data, cores)
         report: dict[str, Any] = {"quick": options.quick, "cores": len(cores), "setting": vars(setting)}
-        report["gemm_macs_per_s"] = gemm_rate(cores)
+        report["gemm_macs_per_s"] = gemm_rate(cores, gpu=setting.gpu)
         if "trainers" in options.only:
             report |= _trainers(ground, report["gemm_macs_per_s"])
         if "loader" in options.only:
             report |= _loader(ground, LOADER_SAMPLES[options.quick])
         if "teacher" in options.only:
             report |= _teacher(
-                ground, WORKERS[:1] if options.quick else WORKERS, 1 if options.quick else None
+                ground, WORKERS[:1] if options.quick else WORKERS, 1 if options.quick else options.repeats
             )
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
@@ -66,6 +71,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a smaller model, fewer and shorter runs")
+    parser.add_argument("--gpu", action="store_true", help="a ViT-B/16 at 224 pixels in bf16 on one GPU")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile")
+    parser.add_argument("--repeats", type=int, metavar="N", help="alternating runs")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write everything measured to this file")
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="train on its *.tar instead of made-up shards"
@@ -92,10 +100,11 @@ def _ground(folder: Path, setting: Setting, data: Path | None, cores: frozenset[
 
 
 def _trainers(ground: Ground, gemm: float) -> dict[str, Any]:
+    counts = WORKERS[:1] if ground.setting.gpu else WORKERS
     contenders: dict[str, Callable[[int], Run]] = {
         **{
             OURS.format(count): lambda number, count=count: ours(ground, f"ours_{count}_{number}", count)
-            for count in WORKERS
+            for count in counts
         },
         OPEN_CLIP: lambda number: open_clip_train(ground, f"run_{number}"),
         BARE: lambda number: bare_loop(ground),
@@ -110,7 +119,7 @@ def _trainers(ground: Ground, gemm: float) -> dict[str, Any]:
         "samples_per_s": {name: spread(values).to_json() for name, values in rates.items()}
     }
     for key, peer in (("ratio_vs_open_clip_train", OPEN_CLIP), ("ratio_vs_bare_loop", BARE)):
-        by_workers = {count: ratio(rates[OURS.format(count)], rates[peer]) for count in WORKERS}
+        by_workers = {count: ratio(rates[OURS.format(count)], rates[peer]) for count in counts}
         found[key] = _best(key, by_workers)
     macs = count_macs(ground.setting.model).forward(1)
     shares = {name: spread([3 * macs * rate / gemm for rate in values]) for name, values in rates.items()}
@@ -142,7 +151,7 @@ def _teacher(ground: Ground, workers: tuple[int, ...], repeats: int | None) -> d
     macs = teacher.macs_ratio(ground)
     for count, places in found.items():
         _show(f"teacher_overhead, {count} workers (MACs {macs:.3f})", places)
-    own = found[str(workers[0])][teacher.PLACES[0]]
+    own = next(iter(found[str(workers[0])].values()))
     return {"teacher_overhead": {**own.to_json(), "macs_ratio": macs, "by_workers": teacher.to_json(found)}}
 
 

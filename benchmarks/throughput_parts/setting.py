@@ -13,7 +13,7 @@ class Setting:
     """One comparison.
 
     Attributes:
-        width, layers: of the image tower; its heads are 32 wide.
+        width, layers: of the image tower.
         text_width, text_layers: of the text tower.
         patch, image_size: sides, pixels.
         context: tokens of a caption, padding included; 77 is what all of open_clip's models have.
@@ -23,6 +23,9 @@ class Setting:
         steps: optimizer steps of a run.
         skipped: leading steps that no rate counts: what was read while a trainer started is not reading speed.
         repeats: alternating runs.
+        head, embed: width of a head, and of the features.
+        gpu: train on one GPU in bf16, instead of on CPUs in fp32.
+        compiled: with torch.compile.
     """
 
     width: int
@@ -39,6 +42,10 @@ class Setting:
     steps: int
     skipped: int
     repeats: int
+    head: int = 32
+    embed: int = 128
+    gpu: bool = False
+    compiled: bool = False
 
     @property
     def model(self) -> dict[str, Any]:
@@ -53,19 +60,19 @@ class Setting:
 
 def model_config(setting: Setting, width: int, layers: int, text_width: int) -> dict[str, Any]:
     return {
-        "embed_dim": 128,
+        "embed_dim": setting.embed,
         "vision_cfg": {
             "image_size": setting.image_size,
             "patch_size": setting.patch,
             "width": width,
             "layers": layers,
-            "head_width": 32,
+            "head_width": setting.head,
         },
         "text_cfg": {
             "context_length": setting.context,
             "vocab_size": VOCABULARY,
             "width": text_width,
-            "heads": text_width // 32,
+            "heads": text_width // setting.head,
             "layers": setting.text_layers,
         },
     }
@@ -102,4 +109,24 @@ QUICK = Setting(
     steps=24,
     skipped=6,
     repeats=2,
+)
+# ViT-B/16 at 224 pixels, as open_clip has it.
+GPU = Setting(
+    width=768,
+    layers=12,
+    text_width=512,
+    text_layers=12,
+    patch=16,
+    image_size=224,
+    context=77,
+    stored=256,
+    samples=4096,
+    shards=16,
+    batch=256,
+    steps=60,
+    skipped=20,
+    repeats=3,
+    head=64,
+    embed=512,
+    gpu=True,
 )

@@ -64,8 +64,9 @@ class Ground:
 
 def ours(ground: Ground, name: str, workers: int) -> Run:
     """`compt train` of one stage."""
+    cpus = 1 if ground.setting.gpu else max(1, len(ground.cores) // workers)
     chain = {
-        "workers": {"min": workers, "max": workers, "cpus": max(1, len(ground.cores) // workers)},
+        "workers": {"min": workers, "max": workers, "cpus": cpus, "gpus": int(ground.setting.gpu)},
         "stages": [
             {
                 "model": ground.setting.model,
@@ -96,7 +97,14 @@ def train(
             "lanes": 4,
             "window_batches": 4,
         },
-        "train": {"global_batch": setting.batch, "lr": 1e-3, "warmup_steps": 5, "checkpoint_every": 100_000},
+        "train": {
+            "global_batch": setting.batch,
+            "lr": 1e-3,
+            "warmup_steps": 5,
+            "checkpoint_every": 100_000,
+            "precision": "bf16" if setting.gpu else "fp32",
+            "compile": setting.compiled,
+        },
     }
     file = ground.folder / f"{name}.yaml"
     file.write_text(json.dumps({**shared, **chain}))  # JSON is YAML.
@@ -121,7 +129,7 @@ def stage_rate(setting: Setting, stage: Path) -> float:
 
 
 def open_clip_train(ground: Ground, name: str) -> Run:
-    """open_clip's own trainer: one process with all cores' threads, and one process that reads."""
+    """open_clip's own trainer: one process with all threads and one that reads, beside a GPU many that read."""
     setting = ground.setting
     config = ground.config()
     arguments = {
@@ -130,10 +138,10 @@ def open_clip_train(ground: Ground, name: str) -> Run:
         "--train-data": "::".join(map(str, ground.shards)),
         "--train-num-samples": setting.steps * setting.batch,
         "--batch-size": setting.batch,
-        "--workers": 1,
+        "--workers": max(1, len(ground.cores) - 2) if setting.gpu else 1,
         "--epochs": 1,
-        "--device": "cpu",
-        "--precision": "fp32",
+        "--device": "cuda" if setting.gpu else "cpu",
+        "--precision": "amp_bf16" if setting.gpu else "fp32",
         "--lr": 1e-3,
         "--wd": 0.1,
         "--beta1": 0.9,
@@ -144,7 +152,7 @@ def open_clip_train(ground: Ground, name: str) -> Run:
         "--logs": ground.folder / "open_clip",
         "--name": name,
     }
-    words = [str(word) for pair in arguments.items() for word in pair]
+    words = [str(word) for pair in arguments.items() for word in pair] + ["--torchcompile"] * setting.compiled
     program = [sys.executable, "-m", "benchmarks.peers.open_clip_train", str(config.parent), *words]
     finished = run(program, _threads(ground), cores=ground.cores)
     logged = [
@@ -160,6 +168,7 @@ def bare_loop(ground: Ground) -> Run:
     setting = ground.setting
     program = [sys.executable, "-m", "benchmarks.peers.bare_loop", str(ground.config())]
     program += [str(number) for number in (setting.batch, setting.steps, setting.skipped)]
+    program += ["--gpu"] * setting.gpu + ["--compile"] * setting.compiled
     finished = run(program, _threads(ground), cores=ground.cores)
     return Run(float(finished.lines[-1][1]), 0.0, finished.peak(sys.executable))
 

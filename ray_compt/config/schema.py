@@ -148,6 +148,11 @@ class TrainConfig(Section):
     activation_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass: less memory, a third more compute."
     )
+    compile: bool = Field(
+        False,
+        description="Run the towers through torch.compile: faster steps on GPUs, a longer start of every worker. "
+        "Not with zero_stage 3.",
+    )
     max_bad_steps: int = Field(
         10,
         ge=1,
@@ -189,6 +194,12 @@ class TrainConfig(Section):
                 "so a resumed run would differ",
                 "write zero_stage: 1",
                 "precision",
+            )
+        if self.compile and self.zero_stage == 3:
+            raise broken_rule(
+                "zero_stage 3 fetches weights between a tower's layers, which torch.compile would cut apart",
+                "write zero_stage: 2, or compile: false",
+                "compile",
             )
         if self.final_lr > self.lr:
             raise broken_rule(

@@ -15,7 +15,7 @@ import queue
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +112,8 @@ def _batches(
     """The batches of the running feeders and of those that follow, each started shortly before its turn."""
     try:
         while running:
-            while (columns := running[0].next(timeout_s)) is not None:
-                yield _batch(step, columns)
+            while (batch := running[0].next(timeout_s)) is not None:
+                yield replace(batch, step=step)
                 step += 1
                 if running[0].nearly_done and len(running) == 1:
                     running += islice(later, 1)
@@ -162,7 +162,8 @@ class _Build:
 class _Feeder:
     """Runs one segment in a thread and holds a few batches ready.
 
-    The thread exists so that waiting can have an end: Ray Data's own iterator waits for ever.
+    The thread exists so that waiting can have an end, as Ray Data's own iterator waits for ever, and so that copies
+    are made while the training loop computes.
     """
 
     def __init__(self, build: _Build, windows: list[WindowRead]):
@@ -178,8 +179,8 @@ class _Feeder:
     def nearly_done(self) -> bool:
         return self._left <= self._lead
 
-    def next(self, timeout_s: float) -> dict[str, np.ndarray] | None:
-        """The next batch's columns, None after the last."""
+    def next(self, timeout_s: float) -> Batch | None:
+        """The next batch, without its step; None after the last."""
         try:
             item = self._batches.get(timeout_s)
         except queue.Empty:
@@ -202,7 +203,7 @@ class _Feeder:
             for columns in self._dataset.iter_batches(
                 batch_size=self._build.rows, batch_format="numpy", prefetch_batches=_PREFETCHED_BATCHES
             ):
-                self._batches.put(columns)
+                self._batches.put(_batch(columns))
                 if self._batches.stopped:
                     return
             self._batches.put(None)
@@ -226,20 +227,29 @@ def _segments(windows: Iterator[WindowRead], count: int) -> Iterator[list[Window
         yield segment
 
 
-def _batch(step: int, columns: dict[str, np.ndarray]) -> Batch:
+def _batch(columns: dict[str, np.ndarray]) -> Batch:
     keys = columns["key"].tolist()
     valid = columns["valid"].astype(bool)
     bad = [BadSample(keys[i], columns["shard"][i], columns["error"][i]) for i in np.flatnonzero(~valid)]
     return Batch(
-        step=step,
-        # Ray's arrays are read-only views of its object store; a copy lets go of the store at once.
-        image=torch.from_numpy(np.array(columns["image"], dtype=np.uint8)),
-        text=torch.from_numpy(np.array(columns["text"], dtype=np.int64)),
+        step=-1,
+        image=_copied(columns["image"], torch.uint8),
+        text=_copied(columns["text"], torch.int64),
         valid=torch.from_numpy(valid),
         keys=keys,
         digest=total(columns["word_0"], columns["word_1"]),
         bad=bad,
     )
+
+
+def _copied(column: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """Ray's arrays are read-only views of its object store; a copy lets go of the store at once.
+
+    Where there is a GPU, it lies in memory that a GPU copies from while it computes.
+    """
+    copy = torch.empty(column.shape, dtype=dtype, pin_memory=torch.cuda.is_available())
+    np.copyto(copy.numpy(), column)
+    return copy
 
 
 def _quiet_context(world: int) -> DataContext:

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from ray_compt.models.store import read_tensors
+from ray_compt.train.compiling import compile_towers
 from ray_compt.train.deepspeed_setup import deepspeed_config
+from ray_compt.train.gradient_norm import quicken_norm
 from ray_compt.train.job import StageJob
 from ray_compt.train.state import EngineState, restore_state
 from ray_compt.train.student import Student, load_initial, parameter_groups
@@ -46,6 +48,10 @@ def build_engine(
     if world_size == 1 and engine.zero_optimization_stage() == 0:
         # Alone, averaging gradients over workers only copies them to a flat buffer and back.
         engine.enable_backward_allreduce = False
+    if engine.zero_optimization_stage() in (1, 2):
+        quicken_norm(engine.optimizer)
     if state is not None:
         restore_state(engine, state)
+    if job.train.compile:
+        compile_towers(student.clip)
     return engine

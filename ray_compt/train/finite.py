@@ -4,7 +4,7 @@
   gradient is made nan everywhere, so that the rule for gradients decides alone.
 - ZeRO 1 to 3, and fp16: DeepSpeed 0.19 takes the norm of the reduced gradient over all workers and skips its
   update where that is not finite (`overflow` in zero/stage_1_and_2.py, zero/stage3.py). It waits for the norm
-  at every step anyway.
+  at every step anyway (`gradient_norm.py` makes it cheaper).
 - ZeRO 0 in float32: DeepSpeed does not look. The gradient has been averaged over workers, so each of them sees
   the same; torch's fused AdamW skips an update by itself, weights, moments and step count, where its
   `found_inf` is 1. Costs one pass over the gradient and no waiting.

@@ -160,6 +160,7 @@ def _key(job: StageJob, share: int, device: torch.device) -> str:
     teachers = [teacher.width for teacher in job.teachers]
     identity: list[Any] = [job.model, job.distill.kind, teachers, job.preprocess.captions_per_image]
     identity += [train.precision, zero_stage(train, world), train.activation_checkpointing, train.deepspeed]
+    identity += [train.compile]
     identity += [share, world, name, memory, torch.__version__]
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
     return f"{name}, {train.precision}, share {share}: {digest}"

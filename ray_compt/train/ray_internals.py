@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from ray_compt.errors import RefusedError, StorageError, TrainingError, UserError
 from ray_compt.train.bad_steps import GoBack
+from ray_compt.train.reachable import answering
 from ray_compt.train.scaling import (
     Resources,
     ScalingRules,
@@ -105,7 +107,8 @@ class ElasticPolicy(ElasticScalingPolicy):
         now = time.monotonic()
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
-        room = _look(self._rules, None, cluster_state.get_draining_nodes())
+        # A group that is placed by what a node has that has just died leaves no room for its readers.
+        room = _look(self._rules, None, cluster_state.get_draining_nodes(), answering(ray.nodes()))
         count = room.workers
         if count < affordable(room.whole, room.whole, self._rules) and waited < SETTLE_S:
             return NoopDecision()
@@ -203,10 +206,17 @@ class _Room:
     workers: int
 
 
-def _look(rules: ScalingRules, group: WorkerGroupState | None, draining: dict[str, int]) -> _Room:
-    """What there is now, the group's own workers counted as free."""
-    whole = without({node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}, draining)
-    free: dict[str, Resources] = without(cluster_state.available_resources_per_node(), draining)
+def _look(
+    rules: ScalingRules,
+    group: WorkerGroupState | None,
+    draining: dict[str, int],
+    nodes: Iterable[Mapping[str, Any]] | None = None,
+) -> _Room:
+    """What there is now, the group's own workers counted as free; `nodes`: those that live, if that is known better."""
+    living = (node for node in ray.nodes() if node["Alive"]) if nodes is None else nodes
+    whole = without({node["NodeID"]: node["Resources"] for node in living}, draining)
+    available: dict[str, Resources] = cluster_state.available_resources_per_node()
+    free = {node: resources for node, resources in available.items() if node in whole}
     for worker in group.workers if group else ():
         node = worker.metadata.node_id
         if node in whole:

@@ -67,9 +67,9 @@ def restore_state(engine: Any, state: EngineState) -> None:
             access.set_moment(parameter, key, state.moments[key][name])
     for entry in _inner(engine).state.values():
         entry["step"].fill_(state.updates)
-    scaler = getattr(engine.optimizer, "loss_scaler", None)
-    for field, value in state.scaler.items():
-        setattr(scaler, field, value)
+    if engine.fp16_enabled():
+        for field, value in state.scaler.items():
+            setattr(engine.optimizer.loss_scaler, field, value)
 
 
 @torch.no_grad()
@@ -105,7 +105,10 @@ def _updates(engine: Any) -> int:
 
 
 def _scaler(engine: Any) -> dict[str, float]:
-    scaler = getattr(engine.optimizer, "loss_scaler", None)
+    # In other precisions only some ZeRO stages have a scaler, whose scale is 1.
+    if not engine.fp16_enabled():
+        return {}
+    scaler = engine.optimizer.loss_scaler
     return {field: float(getattr(scaler, field)) for field in SCALER_FIELDS if hasattr(scaler, field)}
 
 

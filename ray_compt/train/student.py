@@ -16,6 +16,8 @@ from ray_compt.train.loss import unit
 
 LARGEST_LOGIT_SCALE = math.log(100)
 MODEL_PREFIX = "clip."
+# Elements that two bytes each make the 16 bytes which kernels read at once.
+ALIGNED = 8
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,14 @@ class Student(nn.Module):
 
 
 def parameter_groups(student: nn.Module, weight_decay: float) -> list[dict]:
-    """AdamW's two groups: matrices decay; gains, biases and the logit scale do not."""
-    decayed = [parameter for parameter in student.parameters() if parameter.ndim >= 2]
-    kept = [parameter for parameter in student.parameters() if parameter.ndim < 2]
+    """AdamW's two groups: matrices decay; gains, biases and the logit scale do not.
+
+    From ZeRO 1 on, DeepSpeed lays a group's parameters one behind the other. Those of an odd size come last, or all
+    that follow would lie where no fast kernel of a GPU takes them.
+    """
+    ordered = sorted(student.parameters(), key=lambda parameter: parameter.numel() % ALIGNED > 0)
+    decayed = [parameter for parameter in ordered if parameter.ndim >= 2]
+    kept = [parameter for parameter in ordered if parameter.ndim < 2]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 

@@ -28,6 +28,7 @@ from ray_compt.train.checkpoint import (
     read_newest,
     write_checkpoint,
 )
+from ray_compt.train.compiling import compiling_explained
 from ray_compt.train.deepspeed_setup import import_deepspeed
 from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
@@ -87,7 +88,7 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> No
     last_taught = job.distill.last_step(job.steps)
     for lesson in lessons(batches, clients, last_taught, job.teacher_config.ahead):
         recorder.loaded(lesson)
-        with out_of_memory_explained(job, micro_batch, device):
+        with compiling_explained(job), out_of_memory_explained(job, micro_batch, device):
             result = train_step(
                 engine,
                 job,

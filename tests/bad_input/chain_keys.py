@@ -106,6 +106,13 @@ CHAPTER = Chapter(
             "bf16 needs zero_stage 1",
             train={"precision": "bf16", "zero_stage": 0},
         ),
+        _keys(
+            "compile",
+            "torch.compile with ZeRO 3",
+            "chain.yaml:9",
+            "zero_stage 3 fetches weights",
+            train={"compile": True, "zero_stage": 3},
+        ),
         _keys("replicas", "No replicas", "chain.yaml", "0 replicas cannot serve", teacher={"replicas": 0}),
         _keys(
             "teacher-fp16",

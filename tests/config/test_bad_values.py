@@ -200,6 +200,13 @@ def test_bad_value(tmp_path: Path, text: str, line: int, message: str, mend: str
             id="bf16 at stage 0",
         ),
         case(
+            with_train("  zero_stage: 3\n  compile: true"),
+            8,
+            "train.compile: zero_stage 3 fetches weights",
+            "write zero_stage: 2, or compile: false",
+            id="compiled at stage 3",
+        ),
+        case(
             bend("    lr: 5e-4", "    final_lr: 5e-2"),
             15,
             "stages.1.final_lr: 0.05 is above the peak lr 0.001",

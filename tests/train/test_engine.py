@@ -41,9 +41,15 @@ def test_a_stage_that_moves_from_4_workers_to_2_ends_like_an_undisturbed_one(
         assert difference(ended["moments"][key], undisturbed["moments"][key]) < tolerance
 
 
-def test_a_checkpoint_moves_between_zero_stages(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    run_world(_train, 2, 3, "fp32", 0, 3, str(tmp_path))
-    ended = run_world(_train, 2, 1, "fp32", 3, STEPS, str(tmp_path))
+@pytest.mark.parametrize(
+    ("before", "after"), [((2, 3), (2, 1)), ((2, 1), (1, 1)), ((2, 3), (1, 3)), ((1, 1), (2, 2))], ids=str
+)
+def test_a_checkpoint_moves_between_zero_stages(
+    undisturbed: dict[str, Any], tmp_path: Path, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """(workers, ZeRO stage) before and after; one worker runs without ZeRO."""
+    run_world(_train, *before, "fp32", 0, 3, str(tmp_path))
+    ended = run_world(_train, *after, "fp32", 3, STEPS, str(tmp_path))
     assert difference(ended["weights"], undisturbed["weights"]) < 1e-5
 
 

@@ -1,0 +1,133 @@
+"""A chain on one GPU: run these where there is one, `python -m pytest tests/gpu`; elsewhere they are skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from tests.integration.harness import (
+    command,
+    compt,
+    descendants,
+    end,
+    environment,
+    largest_difference,
+    ray_folder,
+    tiny_chain,
+    tiny_model,
+)
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch can use")
+STAGES = [
+    {"model": tiny_model(16), "epochs": 1, "name": "small"},
+    {"model": tiny_model(32, layers=2), "epochs": 1, "name": "large", "distill": {"weight": 1.0}},
+]
+LAST = "02-large"
+# One GPU, which NCCL gives to one worker only: half of it for the worker, half for a service.
+SHARED = {"workers": {"gpus": 0.5}, "teacher": {"placement": "actor", "gpus": 0.5}}
+# Six bits of the largest weight, about 1, after 40 steps.
+BF16 = 2e-2
+
+
+def train(folder: Path, name: str, *, stages: list[dict[str, Any]] = STAGES, **sections: Any) -> Path:
+    """Train the chain to its end; returns its run folder."""
+    folder = folder / name
+    folder.mkdir()
+    result = compt("train", tiny_chain(folder, stages=stages, **sections), "--run-dir", folder / "run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gpu")
+
+
+@pytest.fixture(scope="module")
+def on_cpu(place: Path) -> Path:
+    return train(place, "cpu")
+
+
+@pytest.fixture(scope="module")
+def on_gpu(place: Path) -> Path:
+    return train(place, "fp32", **SHARED)
+
+
+def test_a_gpu_trains_to_the_weights_of_a_cpu(on_cpu: Path, on_gpu: Path) -> None:
+    assert largest_difference(on_gpu / LAST, on_cpu / LAST) < 1e-3
+    assert compt("verify", on_gpu).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name, sections",
+    [
+        ("inline", {"workers": {"gpus": 1}, "teacher": {"placement": "inline"}}),
+        ("parts", {**SHARED, "train": {"micro_batch": 24}}),
+        ("auto", {**SHARED, "train": {"micro_batch": "auto"}}),
+        ("recomputed", {**SHARED, "train": {"activation_checkpointing": True}}),
+        ("compiled", {**SHARED, "train": {"compile": True}}),
+        ("compiled-teacher", {**SHARED, "teacher": {**SHARED["teacher"], "compile": True}}),
+        ("zero-3", {**SHARED, "train": {"zero_stage": 3}}),
+    ],
+)
+def test_how_it_computes_changes_no_weight(
+    on_gpu: Path, place: Path, name: str, sections: dict[str, Any]
+) -> None:
+    assert largest_difference(train(place, name, **sections) / LAST, on_gpu / LAST) < 1e-4
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_stays_within_its_rounding(on_gpu: Path, place: Path, precision: str) -> None:
+    sections = {**SHARED, "train": {"precision": precision}}
+    sections["teacher"] = {**SHARED["teacher"], "precision": precision}
+    assert largest_difference(train(place, precision, **sections) / LAST, on_gpu / LAST) < BF16
+
+
+def test_killed_processes_change_no_weight(place: Path) -> None:
+    """A worker and the teacher die of SIGKILL, each once, in the middle of the second stage."""
+    stages = [STAGES[0], {**STAGES[1], "epochs": 6}]
+    undisturbed = train(place, "undisturbed", stages=stages, **SHARED)
+    folder = place / "killed"
+    folder.mkdir()
+    chain = tiny_chain(folder, stages=stages, **SHARED)
+    with ray_folder() as ray_dir:
+        process = subprocess.Popen(
+            command("train", chain, "--run-dir", folder / "run"),
+            env=environment(ray_dir),
+            stdout=subprocess.DEVNULL,
+        )
+        family: list[psutil.Process] = []
+        try:
+            for title, step in (("ray::RayTrainWorker", 3), ("ray::TeacherReplica", 6)):
+                wait_for_step(process, folder / "run" / LAST, step)
+                family = descendants(process.pid)
+                victims = [one for one in family if one.is_running() and one.name().startswith(title[:15])]
+                assert victims, [one.name() for one in family]
+                for victim in victims:
+                    os.kill(victim.pid, signal.SIGKILL)
+            assert process.wait(300) == 0
+        finally:
+            process.kill()
+            end(family)
+    assert largest_difference(folder / "run" / LAST, undisturbed / LAST) < 1e-4
+
+
+def wait_for_step(process: subprocess.Popen[bytes], stage: Path, step: int) -> None:
+    metrics, deadline = stage / "metrics.jsonl", time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "it ended early"
+        if metrics.exists():
+            lines = [json.loads(line) for line in metrics.read_text().splitlines() if line.endswith("}")]
+            if any(line.get("step", -1) >= step for line in lines):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no step {step}")
