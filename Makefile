@@ -34,8 +34,14 @@ demo: setup
 	@$(BIN)/compt train digits
 
 test: setup
-	$(SAY) "Running the test suite, quick tests first"
+ifeq ($(strip $(ARGS)),)
+	$(SAY) "Running the quick tests on all cores"
+	@$(BIN)/python -m pytest --ignore=tests/faults -m "not integration" -n logical
+	$(SAY) "Running the tests that start Ray"
+	@$(BIN)/python -m pytest tests/integration
+else
 	@$(BIN)/python -m pytest --ignore=tests/faults $(ARGS)
+endif
 
 test-faults: setup
 	$(SAY) "Killing, stopping and draining on a cluster of several nodes on this machine"
