@@ -19,6 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ray_compt.train.gradient_norm import norms
+
 
 def gradient_factor(loss: Tensor) -> Tensor:
     """What a worker's part of the loss is multiplied with before its backward pass.
@@ -61,5 +63,5 @@ def update_if_finite(engine: Any, loss: Tensor, precision: str) -> Tensor:
 
 def _not_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
     """1.0 where the norm of all gradients is not finite: DeepSpeed's own rule for the other stages."""
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
-    return (~torch.linalg.vector_norm(torch.stack(norms)).isfinite()).float()
+    found = norms([p.grad for p in parameters if p.grad is not None])
+    return (~torch.linalg.vector_norm(found).isfinite()).float()

@@ -46,5 +46,9 @@ def sum_of_squares(gradients: Iterable[Tensor], device: torch.device | str) -> T
     found = list(gradients)
     if not found:
         return torch.zeros((), dtype=torch.float64, device=device)
-    norms = torch._foreach_norm(found, 2, torch.float32)
-    return torch.stack(norms).double().square().sum()
+    return norms(found).double().square().sum()
+
+
+def norms(gradients: list[Tensor]) -> Tensor:
+    """Of each gradient: float32 [n], n at least 1; one that is not finite has such a norm."""
+    return torch.stack(torch._foreach_norm(gradients, 2, torch.float32))
