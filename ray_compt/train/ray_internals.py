@@ -136,7 +136,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         if not leaving and now - latest < self._rules.look_every_s:
             return NoopDecision()
         self._looked = now
-        room = _look(self._rules, worker_group_state, draining)
+        room = _look(self._rules, worker_group_state, draining, ray.nodes())
         count = room.workers
         if leaving:
             return self._leave(leaving, count)
@@ -174,7 +174,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         deadlines = [draining[node] / 1000 for node in leaving if draining[node]]
         if not answered and waited < patience(self._rules.pause_s, deadlines, time.time()):
             return NoopDecision()
-        room = _look(self._rules, group, draining)
+        room = _look(self._rules, group, draining, ray.nodes())
         count = room.workers or group.num_workers
         self._withdraw()
         reason = _reason(group.num_workers, count, leaving, sorted(draining))
@@ -210,11 +210,10 @@ def _look(
     rules: ScalingRules,
     group: WorkerGroupState | None,
     draining: dict[str, int],
-    nodes: Iterable[Mapping[str, Any]] | None = None,
+    nodes: Iterable[Mapping[str, Any]],
 ) -> _Room:
-    """What there is now, the group's own workers counted as free; `nodes`: those that live, if that is known better."""
-    living = (node for node in ray.nodes() if node["Alive"]) if nodes is None else nodes
-    whole = without({node["NodeID"]: node["Resources"] for node in living}, draining)
+    """What there is now on those of `nodes` that are alive, the group's own workers counted as free."""
+    whole = without({node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}, draining)
     available: dict[str, Resources] = cluster_state.available_resources_per_node()
     free = {node: resources for node, resources in available.items() if node in whole}
     for worker in group.workers if group else ():
