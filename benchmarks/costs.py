@@ -9,10 +9,8 @@ ours under DeepSpeed, on one worker.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -129,22 +127,13 @@ def _bare_step(setting: Setting) -> Callable[[], None]:
 
 def _engine_step(setting: Setting, stage: int, *, keep: bool) -> Callable[[], None]:
     """Our step at a ZeRO stage; `keep`: also where one worker would do without."""
-    import torch.distributed as dist
-
+    from benchmarks.throughput_parts.engine_job import one_worker_job
     from ray_compt.data import Batch
-    from ray_compt.distill.settings import NO_TEACHER
     from ray_compt.train import deepspeed_setup
     from ray_compt.train.engine import build_engine
     from ray_compt.train.step import train_step
-    from tests.train.tiny import make_job
 
-    folder = tempfile.mkdtemp()
-    if not dist.is_initialized():
-        os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
-        dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=0, world_size=1)
-    plain = {"global_batch": setting.batch, "grad_clip": None, "activation_checkpointing": False}
-    job = make_job(stage, "fp32", folder, **plain)
-    job = replace(job, model=setting.model, teachers=(), distill=NO_TEACHER, steps=10_000)
+    job = one_worker_job(setting, stage, "fp32", "gloo")
     device, original = torch.device("cpu"), deepspeed_setup.zero_stage
     if keep:
         deepspeed_setup.zero_stage = lambda config, world_size: config.zero_stage

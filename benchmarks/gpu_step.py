@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from benchmarks.peers.bare_loop import rate
+from benchmarks.throughput_parts.engine_job import one_worker_job
 from benchmarks.throughput_parts.machine import gemm_rate
 from benchmarks.throughput_parts.setting import GPU, Setting
 from ray_compt.data import Batch
@@ -66,18 +65,11 @@ def _options() -> argparse.Namespace:
 
 def our_step(setting: Setting, *, compiled: bool) -> Callable[[], Any]:
     """A call takes the next step of a fresh engine, on batches that lie in pinned memory."""
-    from ray_compt.distill.settings import NO_TEACHER
     from ray_compt.train.deepspeed_setup import import_deepspeed
     from ray_compt.train.engine import build_engine
     from ray_compt.train.step import train_step
-    from tests.train.tiny import make_job
 
-    folder = tempfile.mkdtemp()
-    os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
-    dist.init_process_group("nccl", init_method=f"file://{folder}/rendezvous", rank=0, world_size=1)
-    changes = {"global_batch": setting.batch, "grad_clip": None, "activation_checkpointing": False}
-    job = make_job(1, "bf16", folder, compile=compiled, **changes)
-    job = replace(job, model=setting.model, teachers=(), distill=NO_TEACHER, steps=10_000)
+    job = one_worker_job(setting, 1, "bf16", "nccl", compile=compiled)
     device = torch.device("cuda")
     engine = build_engine(import_deepspeed(cpu=False), job, 1, device, None)
     batches = [_batch(setting, number) for number in range(BATCHES)]
