@@ -62,7 +62,7 @@ def main() -> None:
             report |= _loader(ground, LOADER_SAMPLES[options.quick])
         if "teacher" in options.only:
             report |= _teacher(
-                ground, WORKERS[:1] if options.quick else WORKERS, 1 if options.quick else options.repeats
+                ground, WORKERS[:1] if options.quick else WORKERS, 1 if options.quick else None
             )
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
@@ -70,8 +70,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a smaller model, fewer and shorter runs")
-    parser.add_argument("--gpu", action="store_true", help="a ViT-B/16 at 224 pixels in bf16 on one GPU")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true", help="a smaller model, fewer and shorter runs")
+    which.add_argument("--gpu", action="store_true", help="a ViT-B/16 at 224 pixels in bf16 on one GPU")
     parser.add_argument("--compile", action="store_true", help="with torch.compile")
     parser.add_argument("--repeats", type=int, metavar="N", help="alternating runs")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write everything measured to this file")
