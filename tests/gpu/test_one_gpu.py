@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import psutil
 import pytest
 import torch
 
+from tests.faults.harness import TEACHER, WORKER, Driver
 from tests.integration.harness import (
     command,
     compt,
@@ -99,35 +96,26 @@ def test_killed_processes_change_no_weight(place: Path) -> None:
     folder = place / "killed"
     folder.mkdir()
     chain = tiny_chain(folder, stages=stages, **SHARED)
+    log = folder / "log"
     with ray_folder() as ray_dir:
         process = subprocess.Popen(
             command("train", chain, "--run-dir", folder / "run"),
             env=environment(ray_dir),
-            stdout=subprocess.DEVNULL,
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        driver = Driver(process, folder / "run", log)
         family: list[psutil.Process] = []
         try:
-            for title, step in (("ray::RayTrainWorker", 3), ("ray::TeacherReplica", 6)):
-                wait_for_step(process, folder / "run" / LAST, step)
+            for title, step in ((WORKER, 3), (TEACHER, 6)):
+                driver.wait_for_step(LAST, step)
                 family = descendants(process.pid)
-                victims = [one for one in family if one.is_running() and one.name().startswith(title[:15])]
+                victims = [one for one in family if " ".join(one.cmdline()).startswith(title)]
                 assert victims, [one.name() for one in family]
-                for victim in victims:
-                    os.kill(victim.pid, signal.SIGKILL)
-            assert process.wait(300) == 0
+                end(victims)
+            driver.finish()
         finally:
-            process.kill()
+            driver.kill()
             end(family)
     assert largest_difference(folder / "run" / LAST, undisturbed / LAST) < 1e-4
-
-
-def wait_for_step(process: subprocess.Popen[bytes], stage: Path, step: int) -> None:
-    metrics, deadline = stage / "metrics.jsonl", time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "it ended early"
-        if metrics.exists():
-            lines = [json.loads(line) for line in metrics.read_text().splitlines() if line.endswith("}")]
-            if any(line.get("step", -1) >= step for line in lines):
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"no step {step}")
