@@ -41,7 +41,7 @@ class Board:
         self._events: list[Event] = []
         self._request: tuple[int, str | None] = (0, None)
         self._final = False
-        self._answered = 0
+        self._begun = self._answered = 0
         self._saved = -1
 
     def post(self, kind: str, values: dict[str, Any]) -> None:
@@ -68,13 +68,17 @@ class Board:
     def request(self) -> tuple[int, str | None]:
         return self._request
 
+    def begin(self, number: int) -> None:
+        """Say that all workers know of request `number` and start on its checkpoint."""
+        self._begun = max(self._begun, number)
+
     def answer(self, number: int) -> None:
         """Say that request `number` has been fulfilled, and that its checkpoint is committed."""
         self._answered = max(self._answered, number)
 
-    def answered(self) -> int:
-        """Number of the newest fulfilled request."""
-        return self._answered
+    def heard(self) -> tuple[int, int]:
+        """Numbers of the newest request that the workers have begun with, and of the newest fulfilled one."""
+        return self._begun, self._answered
 
     def saved(self) -> int:
         """Step of the furthest checkpoint, -1 before the first."""

@@ -38,6 +38,8 @@ ALWAYS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(WORKER_START_S),
     "RAY_TRAIN_COLLECTIVE_TIMEOUT_S": str(COLLECTIVE_S),
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # A hung worker does not leave its group, and is killed afterwards in any case.
+    "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "5",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
     # Ray starts these before it knows the job's environment, so that none of them can be used.

@@ -170,11 +170,13 @@ class ElasticPolicy(ElasticScalingPolicy):
         waited = time.monotonic() - since
         draining = cluster_state.get_draining_nodes()
         leaving = _leaving(group, draining)
-        answered = ray.get(self._board.answered.remote(), timeout=BOARD_S) >= number
+        begun, answered = ray.get(self._board.heard.remote(), timeout=BOARD_S)
         deadlines = [draining[node] / 1000 for node in leaving if draining[node]]
-        if not answered and waited < patience(self._rules.pause_s, deadlines, time.time()):
-            return NoopDecision()
         room = _look(self._rules, group, draining, ray.nodes())
+        starving = not leaving and begun < number and room.workers < group.num_workers
+        limit = patience(self._rules.pause_s, deadlines, time.time(), starving=starving)
+        if answered < number and waited < limit:
+            return NoopDecision()
         count = room.workers or group.num_workers
         self._withdraw()
         reason = _reason(group.num_workers, count, leaving, sorted(draining))

@@ -55,6 +55,11 @@ class Mailbox:
         number, name = self._newest
         return NAMES[name] if name and number > self._done else Request.NONE
 
+    def begin(self) -> None:
+        """Tell the board that all workers know of the newest request."""
+        if self._board is not None:
+            self._board.begin.remote(self._newest[0])
+
     def answer(self) -> None:
         """Tell the board that the newest request has been fulfilled."""
         self._done = self._newest[0]

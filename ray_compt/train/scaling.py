@@ -10,6 +10,9 @@ Resources = Mapping[str, float]
 # Each worker's pipeline reads and decodes in tasks of their own.
 READING_TASKS = 2
 
+# Share of the time for a checkpoint that workers get to take one more step, where they may have lost their readers.
+STARVING_SHARE = 0.2
+
 # Ray counts resources in ten-thousandths.
 _ROUNDING = 1e-4
 
@@ -83,7 +86,7 @@ def next_fewer(count: int, rules: ScalingRules) -> int:
     return max((n for n in rules.legal if n < count), default=rules.fewest)
 
 
-def patience(pause_s: float, deadlines: Collection[float], now: float) -> float:
+def patience(pause_s: float, deadlines: Collection[float], now: float, *, starving: bool = False) -> float:
     """How long to wait for the checkpoint before a resize, seconds.
 
     Of a node that is being drained at most half the time that it had left: workers that cannot take their next step,
@@ -92,8 +95,11 @@ def patience(pause_s: float, deadlines: Collection[float], now: float) -> float:
     Args:
         pause_s: the longest time in any case.
         deadlines: when the group's nodes end, in seconds since the epoch, as `now`.
+        starving: the nodes have no room left for the readers of all workers, and no step has ended since the
+            workers were asked: they may wait for data that nobody can read.
     """
-    return min([pause_s, *(deadline - now for deadline in deadlines)])
+    longest = pause_s * STARVING_SHARE if starving else pause_s
+    return min([longest, *(deadline - now for deadline in deadlines)])
 
 
 def describe_room(free: Mapping[str, Resources], rules: ScalingRules) -> str:

@@ -145,6 +145,8 @@ def _trainer(job: StageJob, board: Any, teachers: list[str]) -> StageTrainer:
             num_workers=(rules.fewest, rules.most),
             use_gpu=workers.gpus > 0,
             resources_per_worker=dict(rules.per_worker),
+            # Without GPUs there is no fast link to stay close to, and each node has CPUs for its workers' readers.
+            placement_strategy="PACK" if workers.gpus else "SPREAD",
         ),
         run_config=RunConfig(
             name=job.checkpoints.name,

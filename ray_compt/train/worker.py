@@ -101,6 +101,8 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> No
         progress = recorder.stepped(result)
         request = Request(int(asked.push(result.stats[STATS.index("request")])))
         last = progress.step == job.steps
+        if request:
+            mailbox.begin()
         if request or last or progress.step % job.train.checkpoint_every == 0:
             recorder.saving()
             # Amid skipped steps, the checkpoint to go back to is the one before them.

@@ -128,7 +128,7 @@ def test_helpers_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_p
 def test_nodes_die(undisturbed: Undisturbed, chain: Callable[..., Path], tmp_path: Path) -> None:
     """That of a worker, then that of the teacher; the head has no CPUs, so nothing of the stage is on it."""
     with small_cluster(0, 2, 2) as cluster:
-        driver = cluster.train(chain(train={"zero_stage": 0}), tmp_path / "run")
+        driver = cluster.train(chain(train={"zero_stage": 1}), tmp_path / "run")
         driver.wait_for_step(FIRST, 30)
         _kill_the_node_of(WORKER, cluster)
         driver.wait_for_event(FIRST, "failure", 1)

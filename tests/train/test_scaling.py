@@ -86,3 +86,8 @@ def test_a_node_that_ends_soon_is_not_waited_for_beyond_half_its_time() -> None:
     asked, deadline = 100.0, 130.0
     given_up = next(now for now in range(100, 131) if now - asked >= patience(60, [deadline], now))
     assert given_up == 115
+
+
+def test_workers_that_may_have_lost_their_readers_are_waited_for_less_long() -> None:
+    assert patience(60, [], now=100.0, starving=True) == 12
+    assert patience(60, [105.0], now=100.0, starving=True) == 5
