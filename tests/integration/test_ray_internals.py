@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 import ray
 import ray.data
 from ray.data import ExecutionResources
-from ray.train import FailureConfig
+from ray.train import FailureConfig, ScalingConfig
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2._internal.execution.failure_handling import FailureDecision
+from ray.train.v2._internal.execution.scaling_policy import NoopDecision
 from ray.train.v2._internal.execution.worker_group.state import WorkerGroupState
 from ray.train.v2._internal.execution.worker_group.worker import ActorMetadata, Worker
 from ray.train.v2.api.exceptions import WorkerGroupError
@@ -31,6 +33,7 @@ from ray_compt.train.ray_internals import (
     failure_reason,
     user_error,
 )
+from ray_compt.train.scaling import STARVING_SHARE, ScalingRules
 
 MOVED = "Ray's internals have changed: read ray_compt/train/ray_internals.py against the new Ray"
 
@@ -112,6 +115,47 @@ def test_a_preempted_node_is_not_counted(own_ray: str) -> None:
 
 def _health(cause: Exception) -> WorkerHealthCheckFailedError:
     return WorkerHealthCheckFailedError("failed", failure=cause)
+
+
+RULES = ScalingRules(
+    legal=(8, 16),
+    per_worker={"CPU": 1.0},
+    reading_cpus=0.5,
+    other_cpus=0.0,
+    look_every_s=0.0,
+    wait_s=60.0,
+    pause_s=60.0,
+)
+
+
+def test_only_workers_that_take_no_step_are_replaced_early(
+    own_ray: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen workers whose node has CPUs for eight and their readers: the others may have died with a node."""
+    board = start_board()
+    ray.get(board.collect.remote(), timeout=60)
+    scaling = ScalingConfig(num_workers=(8, 16), resources_per_worker={"CPU": 1})
+    policy = ElasticPolicy(scaling, RULES, board, "one")
+    monkeypatch.setattr(policy, "_maybe_send_resource_request", lambda: None)
+    here = SimpleNamespace(metadata=SimpleNamespace(node_id=ray.get_runtime_context().get_node_id()))
+    group: Any = SimpleNamespace(workers=[here] * 16, num_workers=16, start_time=0.0)
+    early = RULES.pause_s * STARVING_SHARE
+
+    def count(now: float) -> int | None:
+        """Of workers decided on then; None: no decision."""
+        clock = SimpleNamespace(monotonic=lambda: now, time=time.time)
+        monkeypatch.setattr("ray_compt.train.ray_internals.time", clock)
+        decision = policy.make_decision_for_running_worker_group(group, None)  # type: ignore[arg-type]
+        return None if isinstance(decision, NoopDecision) else decision.num_workers  # type: ignore[attr-defined]
+
+    assert [count(now) for now in (100, 100 + early - 1, 100 + early + 1)] == [None, None, 8]
+
+    assert count(200) is None
+    number, request = ray.get(board.request.remote(), timeout=60)
+    assert request == "pause"
+    ray.get(board.begin.remote(number), timeout=60)
+    late = 200 + RULES.pause_s
+    assert [count(now) for now in (200 + early + 1, late - 1, late + 1)] == [None, None, 8]
 
 
 def test_going_back_from_bad_steps_is_no_failure() -> None:
