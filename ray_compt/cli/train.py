@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
 
 TERMINATED = 128 + signal.SIGTERM
+STOPPED = "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
 
 
 def train(
@@ -51,9 +53,11 @@ def train(
     try:
         ledger = _train(chain, run_dir or f"runs/{chain.name}", smoke, individual, address, as_json, verbose)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
-        ) from None
+        raise KeyboardInterrupt(STOPPED) from None
+    except SystemExit:
+        # SIGTERM's. Where it broke off one of Ray's calls, Ray has put an exit code of its own in.
+        print(STOPPED, file=sys.stderr)
+        raise SystemExit(TERMINATED) from None
     finally:
         _disconnect()
     if as_json:
@@ -83,8 +87,6 @@ def _terminate(_signal: int, _frame: Any) -> None:
 
 def _disconnect() -> None:
     """Leave Ray: what we started ends here, and nothing of ours stays on a cluster."""
-    import sys
-
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
         ray.shutdown()

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
+from typer.testing import CliRunner
 
+from ray_compt.cli.main import app
 from tests.integration.conftest import FinishedRun
 from tests.integration.harness import (
     compt,
     interrupted,
     largest_difference,
     ledger,
+    tiny_chain,
+    tiny_model,
 )
 
 
@@ -57,6 +66,31 @@ def test_a_signal_stops_the_run_cleanly(
     _, errors = driver.stdout.read(), driver.stderr.read()
     assert driver.returncode == code, errors
     assert "Traceback" not in errors
-    if number == signal.SIGINT:
-        assert "the same command goes on" in errors
+    assert "the same command goes on" in errors
     assert ledger(tmp_path / "run")["stages"][0]["state"] == "running"
+
+
+def test_a_sigterm_that_breaks_off_a_call_of_ray_is_one_too(
+    own_ray: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @ray.remote
+    def sleep() -> None:
+        time.sleep(60)
+
+    def wait_for_ray(*_: Any) -> dict[str, Any]:
+        kill = threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM))
+        kill.start()
+        try:
+            return dict(ray.get(sleep.remote(), timeout=60))
+        finally:
+            kill.cancel()
+
+    monkeypatch.setattr("ray_compt.cli.train._train", wait_for_ray)
+    chain = tiny_chain(tmp_path, stages=[{"model": tiny_model(16), "epochs": 1, "name": "small"}])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        result = CliRunner().invoke(app, ["train", str(chain)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 143, result.output
+    assert "the same command goes on" in result.output
