@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import psutil
@@ -31,8 +33,8 @@ STAGES = [
 LAST = "02-large"
 # One GPU, which NCCL gives to one worker only: half of it for the worker, half for a service.
 SHARED = {"workers": {"gpus": 0.5}, "teacher": {"placement": "actor", "gpus": 0.5}}
-# Six bits of the largest weight, about 1, after 40 steps.
-BF16 = 2e-2
+# Enough steps for a loss that falls, and for faults in its midst.
+LONGER = [STAGES[0], {**STAGES[1], "epochs": 6}]
 
 
 def train(folder: Path, name: str, *, stages: list[dict[str, Any]] = STAGES, **sections: Any) -> Path:
@@ -59,6 +61,17 @@ def on_gpu(place: Path) -> Path:
     return train(place, "fp32", **SHARED)
 
 
+@pytest.fixture(scope="module")
+def longer(place: Path) -> Path:
+    return train(place, "longer", stages=LONGER, **SHARED)
+
+
+def losses(run: Path) -> list[float]:
+    """Of the last stage's steps, in order."""
+    rows = map(json.loads, (run / LAST / "metrics.jsonl").read_text().splitlines())
+    return [row["loss"] for row in rows if "loss" in row]
+
+
 def test_a_gpu_trains_to_the_weights_of_a_cpu(on_cpu: Path, on_gpu: Path) -> None:
     assert largest_difference(on_gpu / LAST, on_cpu / LAST) < 1e-3
     assert compt("verify", on_gpu).returncode == 0
@@ -83,19 +96,20 @@ def test_how_it_computes_changes_no_weight(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_stays_within_its_rounding(on_gpu: Path, place: Path, precision: str) -> None:
+def test_half_precision_learns_as_fp32_does(longer: Path, place: Path, precision: str) -> None:
+    """Not the same weights: Adam takes a tiny gradient's rounding for its sign, and fp16 skips a few steps."""
     sections = {**SHARED, "train": {"precision": precision}}
     sections["teacher"] = {**SHARED["teacher"], "precision": precision}
-    assert largest_difference(train(place, precision, **sections) / LAST, on_gpu / LAST) < BF16
+    found, expected = losses(train(place, precision, stages=LONGER, **sections)), losses(longer)
+    assert mean(expected[:10]) - mean(expected[-10:]) > 0.5
+    assert mean(found[-10:]) == pytest.approx(mean(expected[-10:]), abs=0.05)
 
 
-def test_killed_processes_change_no_weight(place: Path) -> None:
+def test_killed_processes_change_no_weight(longer: Path, place: Path) -> None:
     """A worker and the teacher die of SIGKILL, each once, in the middle of the second stage."""
-    stages = [STAGES[0], {**STAGES[1], "epochs": 6}]
-    undisturbed = train(place, "undisturbed", stages=stages, **SHARED)
     folder = place / "killed"
     folder.mkdir()
-    chain = tiny_chain(folder, stages=stages, **SHARED)
+    chain = tiny_chain(folder, stages=LONGER, **SHARED)
     log = folder / "log"
     with ray_folder() as ray_dir:
         process = subprocess.Popen(
@@ -118,4 +132,4 @@ def test_killed_processes_change_no_weight(place: Path) -> None:
         finally:
             driver.kill()
             end(family)
-    assert largest_difference(folder / "run" / LAST, undisturbed / LAST) < 1e-4
+    assert largest_difference(folder / "run" / LAST, longer / LAST) < 1e-4
