@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,29 +14,47 @@ import torch
 from ray_compt.data import Batch
 from ray_compt.errors import TrainingError, user_error_behind
 from ray_compt.teacher.directory import find
-from ray_compt.teacher.frozen import FrozenModel
+from ray_compt.teacher.frozen import FrozenModel, precision_error
 from ray_compt.teacher.lessons import Early, Features
 from ray_compt.teacher.spec import TeacherSpec
 
 # How often a worker asks which replicas there are, and how long it waits before it tries a lost one again.
 REFRESH_S, RETRY_S = 2.0, 0.5
+# Samples of the first batch whose features are computed in fp32 too.
+COMPARED = 16
 
 
 class InlineTeacher:
-    """A teacher inside the worker's own process."""
+    """A teacher inside the worker's own process.
+
+    Args:
+        tell: called once with the largest 1 - cos of some features to those in fp32, where the precision is another
+            one and the device has the memory to compute both.
+    """
 
     early = Early.NOTHING
 
-    def __init__(self, spec: TeacherSpec, device: str):
+    def __init__(self, spec: TeacherSpec, device: str, tell: Callable[[float], None] | None = None):
         self._model = FrozenModel(spec, device)
+        self._tell = tell if spec.precision != "fp32" else None
 
     def request(self, batch: Batch) -> Batch:
         return batch
 
     def result(self, request: Batch) -> Features:
         image, text = self._model.embed(request.image, request.text)
+        self._compare(request, (image, text))
         # Inference tensors cannot be saved for a backward pass.
         return image.clone(), text.clone()
+
+    def _compare(self, batch: Batch, found: Features) -> None:
+        tell, self._tell = self._tell, None
+        if tell is None:
+            return
+        images, tokens, image, text = (part[:COMPARED] for part in (batch.image, batch.text, *found))
+        # Out of memory, most likely: the student needs it, and trains without knowing this.
+        with suppress(TrainingError, torch.OutOfMemoryError):
+            tell(precision_error(self._model.spec, self._model.device, images, tokens, (image, text)))
 
 
 @dataclass

@@ -99,9 +99,15 @@ def by_length(captions: Tensor, rows: int, short: bool) -> tuple[list[tuple[Tens
     return parts, places
 
 
-def precision_error(spec: TeacherSpec, images: Tensor, tokens: Tensor, found: Features) -> float:
-    """Largest 1 - cos between `found`, a spec's features, and those of the same model in fp32."""
-    exact = FrozenModel(replace(spec, precision="fp32", compile=False)).embed(images, tokens)
+def precision_error(
+    spec: TeacherSpec, device: torch.device, images: Tensor, tokens: Tensor, found: Features
+) -> float:
+    """Largest 1 - cos between `found`, a spec's features, and those of the same model in fp32 on the same device."""
+    # Rows are filled up, and some hundred of a few samples' would be for nothing.
+    rows = min(spec.rows, len(images))
+    exact = FrozenModel(replace(spec, precision="fp32", compile=False, rows=rows), str(device)).embed(
+        images, tokens
+    )
     return max(float(1 - (a * b).sum(-1).min()) for a, b in zip(found, exact))
 
 

@@ -72,5 +72,5 @@ class TeacherReplica:
         if self._error is None and self._spec.precision != "fp32":
             from ray_compt.teacher.frozen import precision_error
 
-            self._error = precision_error(self._spec, images, tokens, found)
+            self._error = precision_error(self._spec, self._model.device, images, tokens, found)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -60,17 +61,27 @@ def held_teachers(job: StageJob, served: bool, listen: Callable[[Event], None]) 
 
 
 def teacher_clients(
-    job: StageJob, services: Sequence[str], device: torch.device, rank: int
+    job: StageJob, services: Sequence[str], device: torch.device, rank: int, board: Any
 ) -> list[Callable[[], TeacherClient]]:
     """What makes a worker's client of each teacher."""
     if services:
         return [partial(ServedTeacher, name, job.teacher_config.timeout_s, rank) for name in services]
-    return [partial(InlineTeacher, teacher.spec, str(device)) for teacher in job.teachers]
+
+    def inline(spec: TeacherSpec) -> InlineTeacher:
+        def tell(error: float) -> None:
+            board.post.remote("note", {"text": _error_line(spec.name, error)})
+
+        return InlineTeacher(spec, str(device), tell if rank == 0 else None)
+
+    return [partial(inline, teacher.spec) for teacher in job.teachers]
 
 
 def _tell_errors(specs: Sequence[TeacherSpec], listen: Callable[[Event], None]) -> None:
     for spec in specs:
         found = state(spec.name)
         if found is not None and found.error is not None:
-            text = f"features of {spec.name} differ from fp32 by at most {found.error:.1e} (1 - cos)"
-            listen(Event("note", {"text": text}))
+            listen(Event("note", {"text": _error_line(spec.name, found.error)}))
+
+
+def _error_line(name: str, error: float) -> str:
+    return f"features of {name} differ from fp32 by at most {error:.1e} (1 - cos)"

@@ -84,7 +84,8 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> No
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
-    clients = with_caches(job, teacher_clients(job, teachers, device, rank), board, rank=rank, world=world)
+    creates = teacher_clients(job, teachers, device, rank, board)
+    clients = with_caches(job, creates, board, rank=rank, world=world)
     last_taught = job.distill.last_step(job.steps)
     for lesson in lessons(batches, clients, last_taught, job.teacher_config.ahead):
         recorder.loaded(lesson)

@@ -55,7 +55,7 @@ def test_no_bit_depends_on_the_other_samples(model: FrozenModel, order: list[int
 def test_lower_precision_is_near_and_its_error_is_measured(tmp_path: Path) -> None:
     spec = make_teacher(tmp_path, precision="bf16")
     found = FrozenModel(spec, "cpu").embed(BATCH.image, BATCH.text)
-    error = precision_error(spec, BATCH.image, BATCH.text, found)
+    error = precision_error(spec, torch.device("cpu"), BATCH.image, BATCH.text, found)
     assert found[0].dtype == torch.float32
     assert 1e-7 < error < 1e-2
     exact = FrozenModel(make_teacher(tmp_path), "cpu").embed(BATCH.image, BATCH.text)

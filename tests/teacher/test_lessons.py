@@ -95,3 +95,19 @@ def test_a_teacher_in_the_process_answers_its_models_features(tmp_path: Path) ->
     assert image.shape == (4, 16) and text.shape == (4, 2, 16)
     torch.testing.assert_close(image.norm(dim=-1), torch.ones(4))
     assert not image.is_inference()
+
+
+def test_a_teacher_in_the_process_tells_once_how_far_it_is_from_fp32(tmp_path: Path) -> None:
+    told: list[float] = []
+    client = InlineTeacher(make_teacher(tmp_path, precision="bf16"), "cpu", told.append)
+    for _ in lessons(make_batches(2), [client], last_step=2):
+        pass
+    assert len(told) == 1 and 1e-7 < told[0] < 1e-2
+
+
+def test_a_teacher_in_fp32_has_no_error_to_tell(tmp_path: Path) -> None:
+    told: list[float] = []
+    client = InlineTeacher(make_teacher(tmp_path), "cpu", told.append)
+    for _ in lessons(make_batches(1), [client], last_step=1):
+        pass
+    assert not told
