@@ -51,6 +51,7 @@ def _of_workers(ground: Ground, repeats: int, workers: int) -> dict[str, Spread]
         for place in places:
             name = f"{place.replace(' ', '_')}_{workers}_{number}"
             found[place].append(without / _rate(ground, name, workers, distils=True, place=place))
+            print(f"teacher, {workers} workers, {place}: {found[place][-1]:.3f}", flush=True)
     return {place: spread(ratios) for place, ratios in found.items()}
 
 
@@ -59,7 +60,8 @@ def _rate(ground: Ground, name: str, workers: int, *, distils: bool, place: str)
     setting = ground.setting
     gpus = 0.5 if setting.gpu else 0
     chain = {
-        "workers": {"min": workers, "max": workers, "cpus": 1, "gpus": gpus},
+        # All students are held on one core.
+        "workers": {"min": workers, "max": workers, "cpus": 1 if setting.gpu else 1 / workers, "gpus": gpus},
         "teacher": {
             "placement": "inline" if place == "inline" else "actor",
             "cpus": 0.5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -47,11 +48,20 @@ def train(
     """Train a chain of models; the same command again goes on where it stopped."""
     from ray_compt.cli.chain_file import open_chain
     from ray_compt.cli.output import print_json
+    from ray_compt.forkserver import preloading
 
     chain = open_chain(file, overrides or ())
     signal.signal(signal.SIGTERM, _terminate)
+    folder = run_dir or f"runs/{chain.name}"
+    with preloading() if address is None else nullcontext():
+        ledger = _train_and_disconnect(chain, folder, smoke, individual, address, as_json, verbose)
+    if as_json:
+        print_json(ledger)
+
+
+def _train_and_disconnect(*arguments: Any) -> dict[str, Any]:
     try:
-        ledger = _train(chain, run_dir or f"runs/{chain.name}", smoke, individual, address, as_json, verbose)
+        return _train(*arguments)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(STOPPED) from None
     except SystemExit:
@@ -60,8 +70,6 @@ def train(
         raise SystemExit(TERMINATED) from None
     finally:
         _disconnect()
-    if as_json:
-        print_json(ledger)
 
 
 def _train(

@@ -7,6 +7,7 @@ the runtime environment's `py_executable` names; where the server cannot help, t
 """
 
 from ray_compt.forkserver.command import available, py_executable
+from ray_compt.forkserver.preload import preloading
 from ray_compt.forkserver.threads import use_assigned_threads
 
-__all__ = ["available", "py_executable", "use_assigned_threads"]
+__all__ = ["available", "preloading", "py_executable", "use_assigned_threads"]

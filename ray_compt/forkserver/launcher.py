@@ -28,6 +28,10 @@ YES, NO = b"+", b"-"
 # Seconds until the first worker is there: the server may still be importing. Ray itself waits for 60.
 ANSWER_S = 45.0
 OOM_SCORE = "/proc/self/oom_score_adj"
+# Where a process waits that has imported most already and can become the server (preloaded.py).
+PRELOADED = "COMPT_PRELOADED"
+# Seconds until such a process has room for a message; it needs not have read it.
+HAND_OVER_S = 2.0
 
 
 def main() -> None:
@@ -53,6 +57,16 @@ def peer_user(connection: socket.socket) -> int:
     return credentials.unpack(found)[1]
 
 
+def listen(listener: socket.socket, path: str) -> None:
+    """Listen at a path, for this user only."""
+    mask = os.umask(0o077)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(64)
+
+
 def _beside_raylet(worker: list[str]) -> str:
     raylet = next(word.split("=", 1)[1] for word in worker if word.startswith("--raylet-name="))
     folder, name = os.path.split(raylet)
@@ -75,21 +89,20 @@ def _connect(path: str, modules: str) -> tuple[socket.socket, subprocess.Popen[b
     return connection, server
 
 
-def _start_server(path: str, modules: str) -> subprocess.Popen[bytes]:
+def _start_server(path: str, modules: str) -> subprocess.Popen[bytes] | None:
+    """Start a server at a path, or let the process that waits for it become one; returns the former."""
     logs = os.path.join(os.path.dirname(os.path.dirname(path)), "logs")
     log = os.path.join(logs, "fork_server.log") if os.path.isdir(logs) else os.devnull
     with socket.socket(socket.AF_UNIX) as listener, open(log, "a") as output:
         if os.path.exists(path):
             os.unlink(path)
-        mask = os.umask(0o077)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(mask)
-        listener.listen(64)
+        listen(listener, path)
         number = listener.fileno()
         # It ends with the raylet, whose child this process is.
-        command = [sys.executable, SERVER, str(number), path, modules, str(os.getppid())]
+        arguments = [path, modules, str(os.getppid())]
+        if _hand_over(arguments, [number, output.fileno()]):
+            return None
+        command = [sys.executable, SERVER, str(number), *arguments]
         # Its own session: what Ray or a terminal sends to a group is not meant for it.
         return subprocess.Popen(
             command,
@@ -101,21 +114,35 @@ def _start_server(path: str, modules: str) -> subprocess.Popen[bytes]:
         )
 
 
+def _hand_over(arguments: list[str], files: list[int]) -> bool:
+    """Whether the driver has a process that becomes the server; where it has just ended, workers start plainly."""
+    path = os.environ.get(PRELOADED)
+    if not path:
+        return False
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(HAND_OVER_S)
+        connection.connect(path)
+        if peer_user(connection) == os.getuid():
+            _send(connection, {"argv": arguments}, files)
+            return True
+    return False
+
+
 def _request(connection: socket.socket, worker: list[str]) -> None:
     with open(OOM_SCORE) as score:
-        like_this = {
-            "cwd": os.getcwd(),
-            "env": dict(os.environ),
-            "niceness": os.getpriority(os.PRIO_PROCESS, 0),
-            "oom_score": score.read(),
-        }
-    body = json.dumps({"argv": worker, **like_this}).encode()
-    streams = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))
+        like_this = {"niceness": os.getpriority(os.PRIO_PROCESS, 0), "oom_score": score.read()}
     connection.settimeout(ANSWER_S)
-    connection.sendmsg([LENGTH.pack(len(body))], [streams])
-    connection.sendall(body)
+    _send(connection, {"argv": worker, **like_this}, [0, 1, 2])
     if connection.recv(1) != YES:
         raise ConnectionError("it cannot fork, see fork_server.log")
+
+
+def _send(connection: socket.socket, request: dict[str, object], files: list[int]) -> None:
+    body = json.dumps({"cwd": os.getcwd(), "env": dict(os.environ), **request}).encode()
+    connection.sendmsg(
+        [LENGTH.pack(len(body))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
+    )
+    connection.sendall(body)
 
 
 if __name__ == "__main__":

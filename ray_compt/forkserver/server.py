@@ -22,9 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-# This file is a script: its folder is on the path now, and must not stay there.
-sys.path.pop(0)
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if __name__ == "__main__":
+    # This file is a script: its folder is on the path now, and must not stay there.
+    sys.path.pop(0)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ray_compt.forkserver.launcher import LENGTH, NO, OOM_SCORE, YES, peer_user
 from ray_compt.forkserver.ray_ids import differ_in_forks, keep_unseeded
@@ -34,11 +35,22 @@ IDLE_S = 60.0
 # Seconds for a launcher to send all of its request, which it does at once.
 REQUEST_S = 5.0
 STREAMS = 3
+Request = dict[str, Any]
 
 
 def main() -> None:
-    listener, path = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
-    modules, watched = sys.argv[3].split(","), int(sys.argv[4])
+    run(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], sys.argv[3].split(","), int(sys.argv[4]))
+
+
+def run(listener: socket.socket, path: str, modules: list[str], watched: int) -> None:
+    """Serve to the end, or be a worker.
+
+    Args:
+        listener: whom launchers connect to.
+        path: its name in the file system.
+        modules: what workers need.
+        watched: the process to end with.
+    """
     fork = _serve(listener, watched, willing=_prepare(modules, watched))
     if fork is not None:
         _become(fork)
@@ -52,6 +64,19 @@ def _prepare(modules: list[str], watched: int) -> bool:
     with_ray = any(module.split(".")[0] in {"ray", "ray_compt"} for module in modules)
     if with_ray:
         keep_unseeded()
+    if not import_all(modules, watched):
+        return False
+    # What is there already is never garbage: looking at it would copy its pages into every worker.
+    gc.collect()
+    gc.freeze()
+    if with_ray and not differ_in_forks():
+        print("forks would draw the same identifiers: workers start plainly", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def import_all(modules: list[str], watched: int) -> bool:
+    """Import the modules; returns False where the process WATCHED has ended meanwhile."""
     for module in modules:
         if not _alive(watched):
             return False
@@ -60,12 +85,6 @@ def _prepare(modules: list[str], watched: int) -> bool:
         except Exception:
             # Workers import it themselves, and say so better.
             traceback.print_exc()
-    # What is there already is never garbage: looking at it would copy its pages into every worker.
-    gc.collect()
-    gc.freeze()
-    if with_ray and not differ_in_forks():
-        print("forks would draw the same identifiers: workers start plainly", file=sys.stderr, flush=True)
-        return False
     return True
 
 
@@ -79,7 +98,7 @@ class _Fork:
         connection: to the launcher, which waits until it closes.
     """
 
-    request: dict[str, Any]
+    request: Request
     streams: list[int]
     connection: socket.socket
 
@@ -103,9 +122,9 @@ def _serve(listener: socket.socket, watched: int, *, willing: bool) -> _Fork | N
                 continue
             pid = os.fork()
             if pid == 0:
-                _close([listener.detach(), end, *workers])
+                close([listener.detach(), end, *workers])
                 return fork
-            _close([fork.connection.detach(), *fork.streams])
+            close([fork.connection.detach(), *fork.streams])
             number = os.pidfd_open(pid)
             workers[number] = pid
             selector.register(number, selectors.EVENT_READ)
@@ -119,30 +138,35 @@ def _accept(listener: socket.socket, willing: bool) -> _Fork | None:
     try:
         if peer_user(connection) != os.getuid():
             raise PermissionError("another user")
-        request = _receive(connection, streams)
+        request = receive(connection, streams, STREAMS)
         # A launcher that waited too long is a worker by now, and Ray wants each only once.
         connection.sendall(YES if willing else NO)
         if not willing:
             raise ValueError("no forks")
     except (OSError, ValueError):
-        _close([connection.detach(), *streams])
+        close([connection.detach(), *streams])
         return None
     return _Fork(request, streams, connection)
 
 
-def _receive(connection: socket.socket, streams: list[int]) -> dict[str, Any]:
+def receive(connection: socket.socket, attached: list[int], count: int) -> Request:
+    """A launcher's request; the numbers of the files that come with it are added to `attached`.
+
+    Raises:
+        OSError, ValueError: it is not whole, or `count` files have not come with it.
+    """
     connection.settimeout(REQUEST_S)
     numbers = array.array("i")
-    head, attached, _, _ = connection.recvmsg(LENGTH.size, socket.CMSG_SPACE(STREAMS * numbers.itemsize))
-    for _, kind, data in attached:
+    head, ancillary, _, _ = connection.recvmsg(LENGTH.size, socket.CMSG_SPACE(count * numbers.itemsize))
+    for _, kind, data in ancillary:
         if kind == socket.SCM_RIGHTS:
             numbers.frombytes(data)
-    streams.extend(numbers)
+    attached.extend(numbers)
     with connection.makefile("rb") as file:
         body = file.read(LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 0)
-    if len(streams) != STREAMS:
-        raise ValueError("three streams come with a request")
-    request: dict[str, Any] = json.loads(body)
+    if len(attached) != count:
+        raise ValueError(f"{count} files come with a request")
+    request: Request = json.loads(body)
     return request
 
 
@@ -152,7 +176,7 @@ def _become(fork: _Fork) -> None:
     os.setsid()
     for number, stream in enumerate(fork.streams):
         os.dup2(stream, number)
-    _close(fork.streams)
+    close(fork.streams)
     _take_over(fork.request)
     if _spoilt():
         fork.connection.set_inheritable(True)
@@ -160,7 +184,7 @@ def _become(fork: _Fork) -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def _take_over(request: dict[str, Any]) -> None:
+def _take_over(request: Request) -> None:
     """Be as a process would be that the launcher had started."""
     os.environ.clear()
     os.environ.update(request["env"])
@@ -196,7 +220,7 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _close(numbers: list[int]) -> None:
+def close(numbers: list[int]) -> None:
     for number in numbers:
         with suppress(OSError):
             os.close(number)

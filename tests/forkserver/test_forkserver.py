@@ -86,7 +86,7 @@ def _servers(folder: Path) -> list[psutil.Process]:
     return servers
 
 
-def _facts(process: subprocess.Popen[str]) -> dict[str, Any]:
+def facts_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What the worker said; a launcher that started the server outlives its own."""
     assert process.stdout is not None and process.stderr is not None
     line, error = process.stdout.readline(), process.stderr.readline()
@@ -95,7 +95,7 @@ def _facts(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def test_a_worker_is_forked_with_everything_imported(start: Start, tmp_path: Path):
-    facts = _facts(start("--a", "b c", modules=("wave", "colorsys"), X="1"))
+    facts = facts_of(start("--a", "b c", modules=("wave", "colorsys"), X="1"))
     assert facts["imported"] == ["colorsys", "wave"]
     assert facts["argv"][2:] == ["--a", "b c"]
     assert facts["main"] == "__main__"
@@ -104,8 +104,8 @@ def test_a_worker_is_forked_with_everything_imported(start: Start, tmp_path: Pat
 
 
 def test_it_is_as_if_the_launcher_had_started_it(start: Start, tmp_path: Path):
-    _facts(start(FIRST="1"))
-    facts = _facts(start(X="2", PYTHONPATH="/somewhere"))
+    facts_of(start(FIRST="1"))
+    facts = facts_of(start(X="2", PYTHONPATH="/somewhere"))
     assert facts["env"]["X"] == "2" and "FIRST" not in facts["env"]
     assert facts["cwd"] == str(tmp_path)
     assert facts["path"][:2] == [str(tmp_path / "lib"), "/somewhere"]
@@ -114,21 +114,21 @@ def test_it_is_as_if_the_launcher_had_started_it(start: Start, tmp_path: Path):
 
 def test_each_is_a_process_group_of_its_own(start: Start):
     """Ray kills a worker's whole group when it ends; another's must not be in it."""
-    facts = _facts(start())
+    facts = facts_of(start())
     assert facts["group"] == facts["pid"]
 
 
 def test_niceness_is_the_launchers(start: Start):
-    _facts(start())
+    facts_of(start())
     start_nice = subprocess.check_output(["nice", "-n", "0", "nice"], text=True)
-    assert _facts(start())["niceness"] == int(start_nice)
+    assert facts_of(start())["niceness"] == int(start_nice)
 
 
 def test_one_server_forks_all_workers_of_a_job(start: Start, tmp_path: Path):
     running = [start(SLEEP="0.5") for _ in range(4)]
-    parents = {_facts(process)["parent"] for process in running}
+    parents = {facts_of(process)["parent"] for process in running}
     assert len(parents) == 1 and len(_servers(tmp_path)) == 1
-    other = _facts(start(RAY_JOB_ID="02000000"))
+    other = facts_of(start(RAY_JOB_ID="02000000"))
     assert other["parent"] not in parents
 
 
@@ -170,7 +170,7 @@ def test_the_server_ends_with_its_raylet(tmp_path: Path, start: Start):
 
 
 def test_a_missing_module_is_the_workers_own_affair(start: Start, tmp_path: Path):
-    assert _facts(start(modules=("no_such_module", "wave")))["imported"] == ["wave"]
+    assert facts_of(start(modules=("no_such_module", "wave")))["imported"] == ["wave"]
     assert "no_such_module" in (tmp_path / "logs" / "fork_server.log").read_text()
 
 
@@ -183,11 +183,11 @@ def test_without_a_server_the_launcher_becomes_the_worker(start: Start, tmp_path
 
 
 def test_a_server_that_dies_is_replaced(start: Start, tmp_path: Path):
-    _facts(start())
+    facts_of(start())
     (server,) = _servers(tmp_path)
     server.kill()
     _wait(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
-    assert _facts(start())["imported"] == ["wave"]
+    assert facts_of(start())["imported"] == ["wave"]
 
 
 def test_a_node_with_another_interpreter_starts_plain_workers(tmp_path: Path):
