@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -47,7 +48,7 @@ def test_a_launcher_starts_the_server_where_the_other_has_ended(start: Start):
     assert facts["imported"] == ["colorsys"]
 
 
-def test_it_ends_with_the_driver():
+def test_it_ends_with_the_driver(tmp_path: Path):
     program = """
 import os, psutil
 from ray_compt.forkserver import preloading
@@ -55,7 +56,10 @@ with preloading(("wave",)):
     print(psutil.Process().children()[0].pid, flush=True)
     os._exit(0)
 """
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    # What the driver leaves behind, because it ends at once.
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
     waiting = int(found.stdout)
     with suppress(psutil.NoSuchProcess):
         psutil.Process(waiting).wait(10)
