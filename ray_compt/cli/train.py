@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -53,15 +54,17 @@ def train(
     chain = open_chain(file, overrides or ())
     signal.signal(signal.SIGTERM, _terminate)
     folder = run_dir or f"runs/{chain.name}"
-    with preloading() if address is None else nullcontext():
-        ledger = _train_and_disconnect(chain, folder, smoke, individual, address, as_json, verbose)
+    with preloading() if address is None else nullcontext(), _connection():
+        ledger = _train(chain, folder, smoke, individual, address, as_json, verbose)
     if as_json:
         print_json(ledger)
 
 
-def _train_and_disconnect(*arguments: Any) -> dict[str, Any]:
+@contextmanager
+def _connection() -> Iterator[None]:
+    """Leave Ray at the end, and say how to go on where somebody stopped us."""
     try:
-        return _train(*arguments)
+        yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(STOPPED) from None
     except SystemExit:

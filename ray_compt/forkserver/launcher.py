@@ -67,6 +67,22 @@ def listen(listener: socket.socket, path: str) -> None:
     listener.listen(64)
 
 
+def start_script(
+    script: str, listener: socket.socket, arguments: list[str], output: int
+) -> subprocess.Popen[bytes]:
+    """Start a script on a listener, whose number is its first argument; `output` as for Popen."""
+    number = listener.fileno()
+    return subprocess.Popen(
+        [sys.executable, script, str(number), *arguments],
+        pass_fds=[number],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # What Ray or a terminal sends to a group is not meant for it.
+        start_new_session=True,
+    )
+
+
 def _beside_raylet(worker: list[str]) -> str:
     raylet = next(word.split("=", 1)[1] for word in worker if word.startswith("--raylet-name="))
     folder, name = os.path.split(raylet)
@@ -97,21 +113,11 @@ def _start_server(path: str, modules: str) -> subprocess.Popen[bytes] | None:
         if os.path.exists(path):
             os.unlink(path)
         listen(listener, path)
-        number = listener.fileno()
         # It ends with the raylet, whose child this process is.
         arguments = [path, modules, str(os.getppid())]
-        if _hand_over(arguments, [number, output.fileno()]):
+        if _hand_over(arguments, [listener.fileno(), output.fileno()]):
             return None
-        command = [sys.executable, SERVER, str(number), *arguments]
-        # Its own session: what Ray or a terminal sends to a group is not meant for it.
-        return subprocess.Popen(
-            command,
-            pass_fds=[number],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        return start_script(SERVER, listener, arguments, output.fileno())
 
 
 def _hand_over(arguments: list[str], files: list[int]) -> bool:

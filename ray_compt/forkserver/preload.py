@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ray_compt.forkserver import preloaded
 from ray_compt.forkserver.command import available
-from ray_compt.forkserver.launcher import PRELOADED, listen
+from ray_compt.forkserver.launcher import PRELOADED, listen, start_script
 
 # The slow ones of what workers import; none of them may import Ray.
 MODULES = ("torch", "torchvision", "open_clip", "pandas", "pyarrow", "safetensors.torch", "ray_compt.models")
@@ -35,7 +34,8 @@ def preloading(modules: Sequence[str] = MODULES) -> Iterator[None]:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
             path = os.path.join(folder, "s")
             listen(listener, path)
-            process = _start(listener, modules)
+            arguments = [",".join(modules), str(os.getpid())]
+            process = start_script(preloaded.__file__, listener, arguments, subprocess.DEVNULL)
             os.environ[PRELOADED] = path
         try:
             yield
@@ -44,22 +44,3 @@ def preloading(modules: Sequence[str] = MODULES) -> Iterator[None]:
             if process is not None:
                 process.terminate()
                 process.wait()
-
-
-def _start(listener: socket.socket, modules: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        preloaded.__file__,
-        str(listener.fileno()),
-        ",".join(modules),
-        str(os.getpid()),
-    ]
-    return subprocess.Popen(
-        command,
-        pass_fds=[listener.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # What a terminal sends to the driver's group is not meant for it.
-        start_new_session=True,
-    )

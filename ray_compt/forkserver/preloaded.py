@@ -22,14 +22,9 @@ from ray_compt.forkserver.launcher import peer_user
 
 
 def main() -> None:
-    listener, modules, watched = (
-        socket.socket(fileno=int(sys.argv[1])),
-        sys.argv[2].split(","),
-        int(sys.argv[3]),
-    )
+    listener, watched = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[3])
     end = os.pidfd_open(watched)
-    if not server.import_all(modules, watched):
-        return
+    server.import_all(sys.argv[2].split(","), watched)
     handed_over = _wait(listener, end)
     os.close(end)
     listener.close()

@@ -67,13 +67,14 @@ def teacher_clients(
     if services:
         return [partial(ServedTeacher, name, job.teacher_config.timeout_s, rank) for name in services]
 
-    def inline(spec: TeacherSpec) -> InlineTeacher:
-        def tell(error: float) -> None:
-            board.post.remote("note", {"text": _error_line(spec.name, error)})
+    def tell(name: str, error: float) -> None:
+        board.post.remote("note", {"text": _error_line(name, error)})
 
-        return InlineTeacher(spec, str(device), tell if rank == 0 else None)
-
-    return [partial(inline, teacher.spec) for teacher in job.teachers]
+    specs = [teacher.spec for teacher in job.teachers]
+    return [
+        partial(InlineTeacher, spec, str(device), partial(tell, spec.name) if rank == 0 else None)
+        for spec in specs
+    ]
 
 
 def _tell_errors(specs: Sequence[TeacherSpec], listen: Callable[[Event], None]) -> None:
