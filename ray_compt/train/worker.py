@@ -34,9 +34,10 @@ from ray_compt.train.disk import explained
 from ray_compt.train.engine import build_engine
 from ray_compt.train.features import keep_features, with_caches
 from ray_compt.train.job import StageJob
+from ray_compt.train.mailbox import Mailbox
 from ray_compt.train.micro_batch import agree_micro_batch, out_of_memory_explained
 from ray_compt.train.recorder import Recorder
-from ray_compt.train.requests import Mailbox, OneStepLate, Request
+from ray_compt.train.requests import OneStepLate, Request
 from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
 from ray_compt.train.step import STATS, train_step
