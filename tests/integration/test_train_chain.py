@@ -8,6 +8,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import ModelCard
 
 from ray_compt.data.preprocess import normalise
 from ray_compt.models import count_macs, count_parameters, load_config, make_tokenizer
@@ -63,6 +64,16 @@ def test_plain_open_clip_loads_every_stage_with_the_same_features(finished_run: 
                 model.encode_image(images), ours.encode_image(images), atol=1e-6, rtol=0
             )
             torch.testing.assert_close(model.encode_text(tokens), ours.encode_text(tokens), atol=1e-6, rtol=0)
+
+
+def test_every_stage_has_a_card_with_its_results(finished_run: FinishedRun) -> None:
+    for number, entry in enumerate(ledger(finished_run.folder)["stages"], start=1):
+        card = ModelCard.load(finished_run.folder / entry["folder"] / "README.md")
+        results = {result.metric_name: result.metric_value for result in card.data.eval_results}
+        assert results["zero-shot top-1"] == entry["metrics"]["zero_shot_top1"]
+        assert f"stage {number} of 3 of the chain `tiny`" in card.text
+        assert all(f"| {name} |" in card.text for name in ("small", "medium", "large")[:number])
+    assert "`small`" in (finished_run.folder / "02-medium" / "README.md").read_text()
 
 
 def test_exports_hold_nothing_but_open_clips_tensors(finished_run: FinishedRun) -> None:
@@ -174,4 +185,5 @@ def test_individual_models_are_trained_from_scratch_and_the_first_is_shared(
     alone = book["individual"][1]
     assert (alone["state"], alone["growth"], alone["epochs"]) == ("done", "scratch", 0.2)
     assert book["stages"][1]["epochs"] == 0.1
+    assert "baseline of stage 2" in (folder / "run" / "individual" / "02-b" / "README.md").read_text()
     assert largest_difference(folder / "run" / "02-b", folder / "run" / "individual" / "02-b") > 0.01
