@@ -70,15 +70,16 @@ def train_chain(
         if individual:
             add_individuals(ledger, chain)
         alone = prepare_individuals(chain) if individual else []
-        write_missing_cards(folder, chain, ledger, plans, alone)
         if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
             terminal.line(f"chain {chain.name}: complete in {folder.path}")
+            write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
             start_ray(address, chain_needs(chain), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             check_caches(chain, plans, ledger.stages, inputs, step_limit)
+            write_missing_cards(folder, chain, ledger, plans, alone)
             run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
             run.train_family(plans, alone)
     if summary:

@@ -287,8 +287,8 @@ def _limits(facts: CardFacts) -> list[str]:
     lines = [
         "## Limits",
         "",
-        "- Measured on the validation split above alone; nothing is known of other data, of other languages, or of "
-        "what the data leads it to say about people.",
+        f"- {'Measured on the validation split above alone' if facts.metrics else 'Not evaluated'}: nothing is known "
+        "of other data, of other languages, or of what the data leads it to say about people.",
         "- No licence is stated: it depends on the data. Add `license:` to the head of this file before publishing.",
     ]
     if outside:

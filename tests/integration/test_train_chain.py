@@ -114,11 +114,15 @@ def test_the_terminal_is_quiet(finished_run: FinishedRun) -> None:
     assert "zero-shot" in finished_run.output and "times less compute" in finished_run.output
 
 
-def test_a_finished_run_is_only_shown_again(finished_run: FinishedRun) -> None:
+def test_a_finished_run_is_only_shown_again_and_gets_the_card_that_it_lacks(finished_run: FinishedRun) -> None:
+    card = finished_run.folder / "02-medium" / "README.md"
+    text = card.read_text()
+    card.unlink()
     before = (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns
     again = compt("train", finished_run.chain, "--run-dir", finished_run.folder, "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == ledger(finished_run.folder)
+    assert card.read_text() == text
     assert (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns == before
 
 
