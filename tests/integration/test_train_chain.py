@@ -114,7 +114,9 @@ def test_the_terminal_is_quiet(finished_run: FinishedRun) -> None:
     assert "zero-shot" in finished_run.output and "times less compute" in finished_run.output
 
 
-def test_a_finished_run_is_only_shown_again_and_gets_the_card_that_it_lacks(finished_run: FinishedRun) -> None:
+def test_a_finished_run_is_only_shown_again_and_gets_the_card_that_it_lacks(
+    finished_run: FinishedRun,
+) -> None:
     card = finished_run.folder / "02-medium" / "README.md"
     text = card.read_text()
     card.unlink()
