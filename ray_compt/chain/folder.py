@@ -9,6 +9,7 @@ runs/NAME/
     initial/              grown weights, until the stage is done
     checkpoints/          Ray Train's, for resume
     model.safetensors     the trained model, with open_clip_config.json and checksums.json
+    README.md             its model card
     metrics.jsonl         one line a step; tensorboard/ shows the same
     bad_samples.jsonl     samples that could not be used
   individual/01-.../      the same models alone, where asked for
@@ -29,6 +30,9 @@ from ray_compt.errors import UserError
 from ray_compt.models import model_name
 from ray_compt.plan.cost import individual_epochs
 from ray_compt.storage import Place, is_url, open_place
+
+# Above the folders of the models trained alone.
+INDIVIDUAL = "individual/"
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def _individual_entries(chain: Chain, stages: list[StageEntry], known: list[Stag
     """Entries of the models trained alone; the first is the chain's own first stage where both are the same."""
     kept = {entry.folder: entry for entry in known}
     epochs = individual_epochs(chain)
-    entries = [StageEntry(stage.name, f"individual/{stage.folder}", stage.model, epochs) for stage in stages]
+    entries = [StageEntry(stage.name, f"{INDIVIDUAL}{stage.folder}", stage.model, epochs) for stage in stages]
     entries = [kept.get(entry.folder, entry) for entry in entries]
     first = chain.stages[0]
     same_warmup = chain.individual.warmup_steps in (None, first.train.warmup_steps)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from ray_compt.chain.bad_samples import BadSamples
+from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
@@ -71,12 +72,14 @@ def train_chain(
         alone = prepare_individuals(chain) if individual else []
         if all(entry.state == "done" for entry in ledger.stages + ledger.individual):
             terminal.line(f"chain {chain.name}: complete in {folder.path}")
+            write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
             start_ray(address, chain_needs(chain), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             check_caches(chain, plans, ledger.stages, inputs, step_limit)
+            write_missing_cards(folder, chain, ledger, plans, alone)
             run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
             run.train_family(plans, alone)
     if summary:
@@ -120,6 +123,8 @@ class _Run:
             entry = self._current(entry)
             self.ledger.update(entry, state="failed", seconds=round(seconds, 1), error=str(error))
             raise
+        lineage = [*before, (plan, self._current(entry))]
+        write_card(self.folder, self.chain, self.ledger.training_samples, lineage)
 
     def _train(
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str

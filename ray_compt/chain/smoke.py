@@ -22,6 +22,7 @@ from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.data.patterns import find_shards
 from ray_compt.errors import UserError
 from ray_compt.models.store import WEIGHTS_FILE
+from ray_compt.report.model_card import CARD_FILE
 from ray_compt.storage import Place, open_place
 
 SHARD = "smoke.tar"
@@ -57,8 +58,8 @@ def smoke_test(
         summary=False,
     )
     for stage in ledger["stages"]:
-        for heavy in ("checkpoints", WEIGHTS_FILE):
-            (folder / stage["folder"] / heavy).remove()
+        for needless in ("checkpoints", WEIGHTS_FILE, CARD_FILE):
+            (folder / stage["folder"] / needless).remove()
     (folder / SHARD).remove()
     console.print(f"smoke test passed: {len(ledger['stages'])} stages of {SMOKE_STEPS} steps each")
     return ledger

@@ -1,4 +1,5 @@
-"""What people see: the terminal's progress bar and lines, and the closing table.
+"""What people see: the terminal's progress bar and lines, the closing table, and the model card of a stage.
 
-`Terminal` prints; `Board` carries events from workers to the driver. Must not import train, chain or cli.
+`Terminal` prints; `Board` carries events from workers to the driver; `model_card` describes a model. Must not
+import train, chain or cli.
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import ModelCard
 
 from ray_compt.data.preprocess import normalise
 from ray_compt.models import count_macs, count_parameters, load_config, make_tokenizer
@@ -65,6 +66,16 @@ def test_plain_open_clip_loads_every_stage_with_the_same_features(finished_run: 
             torch.testing.assert_close(model.encode_text(tokens), ours.encode_text(tokens), atol=1e-6, rtol=0)
 
 
+def test_every_stage_has_a_card_with_its_results(finished_run: FinishedRun) -> None:
+    for number, entry in enumerate(ledger(finished_run.folder)["stages"], start=1):
+        card = ModelCard.load(finished_run.folder / entry["folder"] / "README.md")
+        results = {result.metric_name: result.metric_value for result in card.data.eval_results}
+        assert results["zero-shot top-1"] == entry["metrics"]["zero_shot_top1"]
+        assert f"stage {number} of 3 of the chain `tiny`" in card.text
+        assert all(f"| {name} |" in card.text for name in ("small", "medium", "large")[:number])
+    assert "`small`" in (finished_run.folder / "02-medium" / "README.md").read_text()
+
+
 def test_exports_hold_nothing_but_open_clips_tensors(finished_run: FinishedRun) -> None:
     """The third stage learnt maps to its teacher's width; they are not part of the model."""
     for folder in FOLDERS:
@@ -103,11 +114,17 @@ def test_the_terminal_is_quiet(finished_run: FinishedRun) -> None:
     assert "zero-shot" in finished_run.output and "times less compute" in finished_run.output
 
 
-def test_a_finished_run_is_only_shown_again(finished_run: FinishedRun) -> None:
+def test_a_finished_run_is_only_shown_again_and_gets_the_card_that_it_lacks(
+    finished_run: FinishedRun,
+) -> None:
+    card = finished_run.folder / "02-medium" / "README.md"
+    text = card.read_text()
+    card.unlink()
     before = (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns
     again = compt("train", finished_run.chain, "--run-dir", finished_run.folder, "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == ledger(finished_run.folder)
+    assert card.read_text() == text
     assert (finished_run.folder / "01-small" / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -174,4 +191,5 @@ def test_individual_models_are_trained_from_scratch_and_the_first_is_shared(
     alone = book["individual"][1]
     assert (alone["state"], alone["growth"], alone["epochs"]) == ("done", "scratch", 0.2)
     assert book["stages"][1]["epochs"] == 0.1
+    assert "baseline of stage 2" in (folder / "run" / "individual" / "02-b" / "README.md").read_text()
     assert largest_difference(folder / "run" / "02-b", folder / "run" / "individual" / "02-b") > 0.01
