@@ -6,7 +6,7 @@ runs/NAME/
   driver.json             who trains here now; empty where nobody does
   index/                  the shards' indexes and their list
   01-ViT-T-16/            a stage
-    initial/              grown weights, until the stage is done
+    initial/              grown weights (and moments, where carried), until the stage is done
     checkpoints/          Ray Train's, for resume
     model.safetensors     the trained model, with open_clip_config.json and checksums.json
     README.md             its model card

@@ -42,6 +42,11 @@ class StagePlan:
     distill: DistillPlan
     teachers: tuple[ChosenTeacher, ...] = ()
 
+    @property
+    def carries(self) -> bool:
+        """Whether the optimizer begins with the predecessor's moments, grown."""
+        return self.growth is not None and self.config.transfer.optimizer == "carry"
+
     def steps(self, samples: int, limit: int | None) -> int:
         """Optimizer steps on `samples` training samples, at most `limit`."""
         steps = stage_steps(self.config.epochs, samples, self.config.train.global_batch)
@@ -101,7 +106,7 @@ def _plan(
 def _growth(
     stage: StageConfig, source: dict[str, Any] | None, target: dict[str, Any]
 ) -> tuple[str | None, str, tuple[str, ...]]:
-    choice = stage.transfer.growth
+    choice, carry = stage.transfer.growth, stage.transfer.optimizer == "carry"
     if source is None:
         return None, "scratch", ()
     if choice == "random":
@@ -113,6 +118,8 @@ def _growth(
             raise
         note = (
             f"{stage.name} cannot be grown from its predecessor ({error.message}): only feature space is used"
+            f"{', and the optimizer starts fresh' if carry else ''}"
         )
         return None, "random", (note,)
-    return choice, str(growth), tuple(growth.notes)
+    text = f"{growth}, moments carried" if carry else str(growth)
+    return choice, text, tuple(growth.notes)

@@ -13,7 +13,7 @@ from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
-from ray_compt.chain.initial import write_initial
+from ray_compt.chain.initial import Predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
@@ -193,7 +193,7 @@ class _Run:
     ) -> StageJob:
         stage, path = plan.config, self.folder.stage(entry)
         path.make()
-        source = (before[-1][0].model, self.folder.stage(before[-1][1])) if before else None
+        source = _predecessor(self.folder, *before[-1]) if before else None
         initial = write_initial(path, plan, source, seed=self.chain.seed)
         steps = plan.steps(self.inputs.train.samples, self.step_limit)
         order = self.inputs.order(stage.train.global_batch)
@@ -201,7 +201,8 @@ class _Run:
             name=entry.name,
             folder=str(path),
             seed=self.chain.seed,
-            initial=str(initial) if initial else None,
+            initial=str(initial.weights) if initial else None,
+            carried=str(initial.moments) if initial and initial.moments else None,
             model=plan.model,
             train=stage.train,
             workers=within_machine(stage.workers) if self.on_this_machine else stage.workers,
@@ -235,6 +236,10 @@ class _Run:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
+
+
+def _predecessor(folder: RunFolder, plan: StagePlan, entry: StageEntry) -> Predecessor:
+    return Predecessor(plan.model, folder.stage(entry), entry.steps)
 
 
 def _served_by(entry: StageEntry, as_actor: bool, cached: bool) -> str:

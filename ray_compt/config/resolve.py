@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from ray_compt.config.schema import Chain, StageConfig, TrainConfig, TransferConfig
+from ray_compt.config.schema import Chain, StageConfig, TrainConfig
+from ray_compt.config.transfer_keys import TransferConfig
 from ray_compt.config.tree import Node
 from ray_compt.errors import UserError
 

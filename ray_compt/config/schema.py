@@ -1,8 +1,9 @@
 """The chain file's keys: pydantic models, their defaults and the rules between the keys of one section.
 
-To add a setting, add a field with a description here (of feature space: in `distill_keys.py`), read it where it
-is used and run `python -m ray_compt.config.reference > docs/chain_file.md`; the error messages and that page
-follow from the field. Rules across sections are in `checks.py`. Nothing here reads files or imports torch or Ray.
+To add a setting, add a field with a description here (of parameter space: in `transfer_keys.py`, of feature space:
+in `distill_keys.py`), read it where it is used and run `python -m ray_compt.config.reference >
+docs/chain_file.md`; the error messages and that page follow from the field. Rules across sections are in
+`checks.py`. Nothing here reads files or imports torch or Ray.
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.augment_keys import AugmentConfig
 from ray_compt.config.deepspeed_keys import refused_key
-from ray_compt.config.distill_keys import DistillConfig
 from ray_compt.config.section import Section, broken_rule, countable
+from ray_compt.config.transfer_keys import TransferConfig
 
 # The `model:` key of a stage: a name, or open_clip's own configuration written in place.
 ModelChoice = str | dict[str, Any]
-
-GrowthChoice = Literal["auto", "lossless", "clone", "lemon", "embed", "official_slice", "random"]
 
 # Names become folders of the run.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -330,22 +329,6 @@ class TeacherConfig(Section):
                 "fp16 needs a GPU, and the teacher has none", "write gpus: 1, or precision: bf16", "precision"
             )
         return self
-
-
-class TransferConfig(Section):
-    """What a stage takes from its predecessor; the first stage has none, and only distill.teachers acts there."""
-
-    growth: GrowthChoice = Field(
-        "auto",
-        description="Parameter space, how weights are grown; auto: lossless where possible, else feature "
-        "space alone.",
-    )
-    noise: float | None = Field(
-        None,
-        ge=0,
-        description="Size of the symmetry-breaking noise, in std of the weight; null: the operator's own.",
-    )
-    distill: DistillConfig = Field(DistillConfig(), description="Feature space, how the teacher is followed.")
 
 
 class IndividualConfig(Section):

@@ -15,8 +15,14 @@ def embed(state: dict[str, Tensor], source: ClipConfig, target: ClipConfig, seed
     place (layer i is layer floor(i L/L') of the source). Preserves no function: the new channels are
     random and disturb the old ones. The temperature (`logit_scale`) starts fresh.
     """
-    grown = split_heads(fresh_weights(target.raw, seed, state["logit_scale"]))
-    split = split_heads(state)
+    return embed_into(fresh_weights(target.raw, seed, state["logit_scale"]), state, source, target)
+
+
+def embed_into(
+    tensors: dict[str, Tensor], state: dict[str, Tensor], source: ClipConfig, target: ClipConfig
+) -> dict[str, Tensor]:
+    """Paste a source's tensors into the target's `tensors` as `embed` does; these are changed."""
+    grown, split = split_heads(tensors), split_heads(state)
     for ours, theirs in zip(describe(source).towers, describe(target).towers):
         for old, new in zip(ours.stacks, theirs.stacks):
             for layer in range(new.layers):
@@ -49,13 +55,20 @@ def official_slice(
 
     The student's fresh weights are the installed open_clip's, drawn from `seed`.
     """
-    grown = fresh_weights(target.raw, seed, state["logit_scale"])
+    fresh = fresh_weights(target.raw, seed, state["logit_scale"])
+    return official_slice_into(fresh, state, target, source_layers=source_layers)
+
+
+def official_slice_into(
+    tensors: dict[str, Tensor], state: dict[str, Tensor], target: ClipConfig, *, source_layers: int
+) -> dict[str, Tensor]:
+    """Paste a source's tensors into the target's `tensors` as `official_slice` does; these are changed."""
     doubled = target.vision.layers == 2 * source_layers
     for key, value in state.items():
         for name in _official_names(key, doubled):
-            if name in grown and value.ndim != 3:
-                _paste(value, grown[name])
-    return grown
+            if name in tensors and value.ndim != 3:
+                _paste(value, tensors[name])
+    return tensors
 
 
 def _official_names(key: str, doubled: bool) -> list[str]:

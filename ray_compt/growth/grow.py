@@ -13,8 +13,9 @@ from torch import Tensor
 from ray_compt.errors import UserError
 from ray_compt.growth.clip import describe, fuse_heads, split_heads
 from ray_compt.growth.clip_config import ClipConfig, fresh_weights, parameter_shapes, read_config
-from ray_compt.growth.corner import embed, official_slice
+from ray_compt.growth.corner import embed, embed_into, official_slice, official_slice_into
 from ray_compt.growth.lossless import Filler, grow_network
+from ray_compt.growth.moments import grow_network_moments
 from ray_compt.growth.notes import lossless_notes, official_notes
 from ray_compt.growth.operators import choose
 from ray_compt.growth.pairs import check_not_shrinking, check_pair, check_supported
@@ -23,6 +24,9 @@ from ray_compt.growth.positions import resize_grid
 OPERATORS = ("auto", "lossless", "clone", "lemon", "embed", "official_slice", "random")
 _LOSSLESS = ("auto", "lossless", "clone", "lemon")
 _POSITIONS = "visual.positional_embedding"
+
+# exp_avg and exp_avg_sq, each a state dict.
+Moments = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,83 @@ def grow(
             state, source, target, operators, Filler(seed, 1.0 if noise is None else noise)
         )
     return {key: value.to(dtype) for key, value in grown.items()}
+
+
+def grow_moments(
+    moments: Moments,
+    state_dict: Mapping[str, Tensor],
+    source_config: Mapping[str, Any],
+    target_config: Mapping[str, Any],
+    operator: str = "lossless",
+    seed: int = 0,
+) -> Moments:
+    """Turn AdamW's moments of a trained CLIP into those of the model that `grow` makes of it (`moments.py`).
+
+    `embed` and `official_slice` paste moments where they paste weights and leave 0 elsewhere. They are only rough:
+    the other weights are random, and under `official_slice` the attention reads other rows than it was trained with.
+
+    Args:
+        moments: exp_avg and exp_avg_sq, each named and shaped like the state dict; not changed.
+        state_dict, source_config, target_config, operator, seed: as for `grow`.
+
+    Returns:
+        both under the target's names and shapes on the CPU, in the moments' dtype; no value is shared.
+
+    Raises:
+        CannotGrow, UserError: as `grow`; also for "random", which takes nothing from the source.
+    """
+    _check_operator(operator)
+    if operator == "random":
+        raise UserError(
+            "growth: random takes no moments from the source", mend="start with a fresh optimizer"
+        )
+    source, target = read_config(source_config), read_config(target_config)
+    operators = _operators(source, target, operator)
+    for tensors in (state_dict, *moments):
+        _check_state(tensors, source)
+    first, second = (_without_grid(_to_float(moment)[0], source, target) for moment in moments)
+    if operator in _LOSSLESS:
+        state = split_heads(_resized(_to_float(state_dict)[0], source, target))
+        towers = grow_network_moments(
+            (split_heads(first), split_heads(second)),
+            state,
+            describe(source),
+            describe(target),
+            operators,
+            Filler(seed, 1.0),
+        )
+        scalars = describe(target).scalars
+        return _with_scalars(towers[0], first, scalars), _with_scalars(towers[1], second, scalars)
+    return _pasted(first, source, target, operator), _pasted(second, source, target, operator)
+
+
+def _without_grid(moment: dict[str, Tensor], source: ClipConfig, target: ClipConfig) -> dict[str, Tensor]:
+    """Positions of another grid have no history; the class token's, the first row, has."""
+    if source.image_grid == target.image_grid:
+        return moment
+    token, (rows, columns) = moment[_POSITIONS][:1], target.image_grid
+    return {**moment, _POSITIONS: torch.cat([token, token.new_zeros(rows * columns, token.shape[1])])}
+
+
+def _with_scalars(
+    towers: dict[str, Tensor], moment: dict[str, Tensor], scalars: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """A grown moment with what belongs to no space: the temperature's and the bias's, whose gradients are kept."""
+    grown = fuse_heads(towers)
+    fresh = torch.zeros_like(moment["logit_scale"])
+    grown |= {name: moment.get(name, fresh) for name in scalars}
+    return {name: value.clone(memory_format=torch.contiguous_format) for name, value in grown.items()}
+
+
+def _pasted(
+    moment: dict[str, Tensor], source: ClipConfig, target: ClipConfig, operator: str
+) -> dict[str, Tensor]:
+    temperature = moment["logit_scale"]
+    zeros = {name: temperature.new_zeros(shape) for name, shape in parameter_shapes(target.raw).items()}
+    zeros["logit_scale"] = torch.zeros_like(temperature)
+    if operator == "embed":
+        return embed_into(zeros, moment, source, target)
+    return official_slice_into(zeros, moment, target, source_layers=source.vision.layers)
 
 
 def explain(

@@ -56,7 +56,7 @@ def grow_network(
         the target's tensors, none sharing memory with the source's. With an embedding of unchanged width
         both towers' outputs are the source's.
     """
-    embedding = _grow_embedding(state, source, target, filler)
+    embedding = grow_embedding(state, source, target, filler)
     grown: dict[str, Tensor] = {}
     for ours, theirs in zip(source.towers, target.towers):
         spaces = {**expansions(operators[ours.name], ours, theirs, state), EMBEDDING: embedding}
@@ -65,9 +65,10 @@ def grow_network(
     return grown
 
 
-def _grow_embedding(
+def grow_embedding(
     state: Mapping[str, Tensor], source: Network, target: Network, filler: Filler
 ) -> Expansion:
+    """How the embedding grows; with the same arguments it is the same."""
     size, grown = source.embedding.size, target.embedding.size
     if grown < size:
         return narrow(source.towers, state, grown)

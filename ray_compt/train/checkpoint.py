@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 from ray_compt.errors import UserError
 from ray_compt.models.checksums import file_digest, seal_holds, sealed
 from ray_compt.storage import LocalPlace, Place
-from ray_compt.train.state import MOMENTS, EngineState
+from ray_compt.train.carried import OptimizerState, flat, nested
+from ray_compt.train.state import EngineState
 
 Found = TypeVar("Found")
 
@@ -65,8 +66,7 @@ class Progress:
 def write_checkpoint(folder: Path, state: EngineState, progress: Progress, stage_digest: str) -> None:
     """Write a checkpoint into an existing, empty folder."""
     save_file(state.weights, folder / WEIGHTS)
-    moments = {f"{key}/{name}": tensor for key in MOMENTS for name, tensor in state.moments[key].items()}
-    save_file(moments, folder / MOMENTS_FILE)
+    save_file(flat(state.moments), folder / MOMENTS_FILE)
     header = {
         "format": FORMAT,
         "stage": stage_digest,
@@ -91,11 +91,7 @@ def read_checkpoint(folder: Place, stage_digest: str) -> tuple[EngineState, Prog
     _check_owner(header, folder, stage_digest)
     with folder.local() as path:
         _check_files(header, LocalPlace(path), where=folder)
-        merged, weights = load_file(path / MOMENTS_FILE), load_file(path / WEIGHTS)
-    moments = {
-        key: {name.removeprefix(f"{key}/"): t for name, t in merged.items() if name.startswith(f"{key}/")}
-        for key in MOMENTS
-    }
+        moments, weights = nested(load_file(path / MOMENTS_FILE)), load_file(path / WEIGHTS)
     state = EngineState(weights, moments, header["updates"], header["scaler"])
     return state, Progress(**header["progress"])
 
@@ -161,6 +157,34 @@ def read_weights(folder: Place) -> dict:
         return load_file(file)
 
 
+def read_final_optimizer(checkpoints: Place, step: int) -> OptimizerState:
+    """What AdamW knew at the end of a finished stage, whatever its settings; names as in the checkpoint.
+
+    Args:
+        step: the stage's last, whose checkpoint it must be.
+
+    Raises:
+        UserError: that checkpoint is gone or damaged.
+    """
+    mend = "restore it from a copy, or begin this stage with transfer.optimizer: fresh"
+    folder = next((place for place in _by_progress(checkpoints) if _claimed_step(place) == step), None)
+    if folder is None:
+        raise UserError(
+            f"the predecessor's checkpoint of its last step, {step}, is missing, and with it the moments to carry",
+            where=str(checkpoints),
+            mend=mend,
+        )
+    try:
+        header = _read_header(folder)
+        _check_files(header, folder, where=folder, names=(MOMENTS_FILE,))
+    except DamagedCheckpoint as error:
+        raise UserError(
+            f"the moments to carry cannot be read: {error.message}", where=str(folder), mend=mend
+        ) from error
+    with (folder / MOMENTS_FILE).local() as file:
+        return OptimizerState(nested(load_file(file)), header["updates"])
+
+
 def _by_progress(checkpoints: Place) -> list[Place]:
     """Folders of checkpoints, the furthest first; before them those that do not say how far they got."""
     named = (checkpoints / name for name in checkpoints.names() if name.startswith("checkpoint_"))
@@ -192,8 +216,10 @@ def _read_header(folder: Place) -> dict:
     return header
 
 
-def _check_files(header: dict, folder: Place, where: Place) -> None:
-    for name in (WEIGHTS, MOMENTS_FILE):
+def _check_files(
+    header: dict, folder: Place, where: Place, names: tuple[str, ...] = (WEIGHTS, MOMENTS_FILE)
+) -> None:
+    for name in names:
         if not (folder / name).is_file():
             raise _damaged(where, f"{name} is missing")
         if file_digest(folder / name) != header["files"].get(name):

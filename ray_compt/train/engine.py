@@ -8,12 +8,13 @@ from typing import Any
 import torch
 
 from ray_compt.models.store import read_tensors
+from ray_compt.train.carried import read_carried
 from ray_compt.train.compiling import compile_towers
 from ray_compt.train.deepspeed_setup import deepspeed_config
 from ray_compt.train.gradient_norm import quicken_norm
 from ray_compt.train.job import StageJob
-from ray_compt.train.state import EngineState, restore_state
-from ray_compt.train.student import Student, load_initial, parameter_groups
+from ray_compt.train.state import EngineState, restore_state, start_optimizer
+from ray_compt.train.student import Student, imported, load_initial, parameter_groups
 
 
 def build_engine(
@@ -22,7 +23,7 @@ def build_engine(
     """Wrap the stage's student in DeepSpeed.
 
     Weights go into the module before `deepspeed.initialize`, which copies them into its fp32 masters, and
-    the optimizer's moments after it.
+    the optimizer's moments after it. Those of a checkpoint come before those that a grown stage begins with.
     """
     student = Student(job.model, job.map_widths, job.seed, checkpointing=job.train.activation_checkpointing)
     if state is not None:
@@ -52,6 +53,10 @@ def build_engine(
         quicken_norm(engine.optimizer)
     if state is not None:
         restore_state(engine, state)
+    elif job.carried is not None:
+        carried = read_carried(job.carried)
+        named = {key: imported(moment) for key, moment in carried.moments.items()}
+        start_optimizer(engine, named, carried.updates)
     if job.train.compile:
         compile_towers(student.clip)
     return engine

@@ -41,6 +41,7 @@ class StageJob:
         name: of the stage, for messages.
         folder: the stage's folder, an absolute path or a URL, readable and writable from every worker.
         initial: safetensors file, likewise, of the initial weights (open_clip names); None: random from `seed`.
+        carried: safetensors file, likewise, of the moments that AdamW begins with (`carried.py`); None: zeros.
         model: open_clip's configuration.
         steps: optimizer steps of the whole stage.
         distill: the distillation loss and its weight over time.
@@ -64,6 +65,7 @@ class StageJob:
     distill: DistillPlan
     teacher_config: TeacherConfig
     teachers: tuple[StageTeacher, ...] = ()
+    carried: str | None = None
     verbose: bool = False
 
     @property

@@ -63,13 +63,25 @@ def restore_state(engine: Any, state: EngineState) -> None:
     access = _access(engine)
     for name, parameter in engine.module.named_parameters():
         access.set_weight(parameter, state.weights[name])
-        for key in MOMENTS:
-            access.set_moment(parameter, key, state.moments[key][name])
-    for entry in _inner(engine).state.values():
-        entry["step"].fill_(state.updates)
+    _set_optimizer(engine, access, state.moments, state.updates)
     if engine.fp16_enabled():
         for field, value in state.scaler.items():
             setattr(engine.optimizer.loss_scaler, field, value)
+
+
+@torch.no_grad()
+def start_optimizer(engine: Any, moments: dict[str, dict[str, Tensor]], updates: int) -> None:
+    """Give a new engine's AdamW a history; parameters that `moments` do not name start from zero."""
+    _set_optimizer(engine, _access(engine), moments, updates)
+
+
+def _set_optimizer(engine: Any, access: _Access, moments: dict[str, dict[str, Tensor]], updates: int) -> None:
+    for name, parameter in engine.module.named_parameters():
+        for key in MOMENTS:
+            if name in moments[key]:
+                access.set_moment(parameter, key, moments[key][name])
+    for entry in _inner(engine).state.values():
+        entry["step"].fill_(updates)
 
 
 @torch.no_grad()

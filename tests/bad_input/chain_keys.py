@@ -132,6 +132,13 @@ CHAPTER = Chapter(
             train={"deepspeed": {"train_batch_size": 3}},
         ),
         _keys(
+            "carry-random",
+            "Moments to carry, but no weights",
+            "chain.yaml",
+            "random weights have no moments to carry",
+            transfer={"growth": "random", "optimizer": "carry"},
+        ),
+        _keys(
             "template",
             "A prompt without a place",
             "chain.yaml:7",

@@ -172,6 +172,15 @@ RUNS = Chapter(
             "run/01-small/model.safetensors",
             "damaged",
         ),
+        _run(
+            "moments-gone",
+            "Moments to carry, but no checkpoint of the predecessor",
+            lambda at: None,
+            "run/01-small/checkpoints",
+            "checkpoint of its last step, 22, is missing",
+            options=("--address", CLUSTER, "--set", "stages.1.transfer.optimizer=carry"),
+            ray=True,
+        ),
         _on_cluster(
             "checkpoint-foreign",
             "A checkpoint of another model",

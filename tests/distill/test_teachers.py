@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ray_compt.config.distill_keys import DistillConfig, TeacherChoice
-from ray_compt.config.schema import StageConfig, TeacherConfig, TrainConfig, TransferConfig, WorkersConfig
+from ray_compt.config.schema import StageConfig, TeacherConfig, TrainConfig, WorkersConfig
+from ray_compt.config.transfer_keys import TransferConfig
 from ray_compt.distill.teachers import choose_teachers, passes_taught
 from ray_compt.errors import UserError
 from ray_compt.models import build_model, count_macs, save_model

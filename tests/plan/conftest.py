@@ -13,9 +13,9 @@ from ray_compt.config.schema import (
     StageConfig,
     TeacherConfig,
     TrainConfig,
-    TransferConfig,
     WorkersConfig,
 )
+from ray_compt.config.transfer_keys import TransferConfig
 
 CC3M = 2_891_445
 

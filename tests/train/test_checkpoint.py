@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ray_compt.train.checkpoint import (
     Progress,
     find_newest,
     read_checkpoint,
+    read_final_optimizer,
     read_newest,
     tidy,
     write_checkpoint,
@@ -137,3 +139,39 @@ def test_a_pickle_in_a_checkpoint_is_not_loaded(tmp_path: Path, name: str) -> No
     with pytest.raises(UserError):
         read_checkpoint(open_place(checkpoint), "stage")
     assert not (tmp_path / "harm").exists()
+
+
+def _carried_error(folder: Path, step: int = 7) -> str:
+    with pytest.raises(UserError) as caught:
+        read_final_optimizer(open_place(folder), step)
+    assert "transfer.optimizer: fresh" in caught.value.mend
+    return f"{caught.value.where}: {caught.value.message}"
+
+
+def test_the_moments_of_a_finished_stage_are_read_alone(tmp_path: Path) -> None:
+    for step in (5, 7):
+        _write(tmp_path / f"checkpoint_{step}", step)
+    (tmp_path / "checkpoint_7" / "weights.safetensors").unlink()
+    found = read_final_optimizer(open_place(tmp_path), 7)
+    assert found.updates == 7
+    for key, moment in STATE.moments.items():
+        assert found.moments[key].keys() == moment.keys()
+        assert all(torch.equal(found.moments[key][name], moment[name]) for name in moment)
+
+
+@pytest.mark.parametrize("name", ["moments.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+def test_moments_that_are_gone_or_damaged_are_not_carried(
+    tmp_path: Path, name: str, harm: Callable[[Path], None]
+) -> None:
+    """Those of an earlier step are not the last's."""
+    for step in (5, 7):
+        _write(tmp_path / f"checkpoint_{step}", step)
+    harm(tmp_path / "checkpoint_7" / name)
+    assert re.search("cannot be read|is missing", _carried_error(tmp_path))
+
+
+def test_a_stage_without_its_last_checkpoint_carries_nothing(tmp_path: Path) -> None:
+    assert "checkpoint of its last step, 7, is missing" in _carried_error(tmp_path)
+    _write(tmp_path / "checkpoint_5", 5)
+    assert "checkpoint of its last step, 7, is missing" in _carried_error(tmp_path)
