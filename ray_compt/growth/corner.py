@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ray_compt.growth.clip import describe, fuse_heads, split_heads
 from ray_compt.growth.clip_config import ClipConfig, fresh_weights
+from ray_compt.growth.spaces import grown_parts
 
 
 def embed(state: dict[str, Tensor], source: ClipConfig, target: ClipConfig, seed: int) -> dict[str, Tensor]:
@@ -24,12 +25,10 @@ def embed_into(
     """Paste a source's tensors into the target's `tensors` as `embed` does; these are changed."""
     grown, split = split_heads(tensors), split_heads(state)
     for ours, theirs in zip(describe(source).towers, describe(target).towers):
-        for old, new in zip(ours.stacks, theirs.stacks):
-            for layer in range(new.layers):
-                origin, _ = old.origin(layer, new.layers)
-                for name in (name for part in new.parts for name in part.tensors):
-                    if old.key(origin, name) in split:
-                        _paste(split[old.key(origin, name)], grown[new.key(layer, name)])
+        for part in grown_parts(ours, theirs):
+            for old, new in zip(part.sources, part.targets):
+                if old in split:
+                    _paste(split[old], grown[new])
     return fuse_heads(grown)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ray_compt.growth.embedding import narrow, widen
 from ray_compt.growth.expansions import Draw, Expansion
 from ray_compt.growth.operators import expansions, prepare_layer_scale
-from ray_compt.growth.spaces import EMBEDDING, Network, Norm, Part, Tower, Weight
+from ray_compt.growth.spaces import EMBEDDING, Network, Norm, Part, Tower, Weight, grown_parts
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,12 @@ def _grow_tower(
     spaces: Mapping[str, Expansion],
     filler: Filler,
 ) -> Iterator[tuple[str, Tensor]]:
-    for ours, theirs in zip(source.stacks, target.stacks):
-        for layer in range(theirs.layers):
-            origin, repeated = ours.origin(layer, theirs.layers)
-            for part in theirs.parts:
-                old = [state[ours.key(origin, name)] for name in part.tensors]
-                new = _grow_part(part, old, spaces, filler.draw(theirs.key(layer, part.name), old[0]))
-                silent = repeated and isinstance(part, Weight) and part.ends_branch
-                for name, before, after in zip(part.tensors, old, new):
-                    yield theirs.key(layer, name), torch.zeros_like(after) if silent else _own(after, before)
+    for grown in grown_parts(source, target):
+        part, old = grown.part, [state[key] for key in grown.sources]
+        new = _grow_part(part, old, spaces, filler.draw(grown.name, old[0]))
+        silent = grown.repeated and isinstance(part, Weight) and part.ends_branch
+        for key, before, after in zip(grown.targets, old, new):
+            yield key, torch.zeros_like(after) if silent else _own(after, before)
 
 
 def _grow_part(part: Part, old: list[Tensor], spaces: Mapping[str, Expansion], draw: Draw) -> list[Tensor]:

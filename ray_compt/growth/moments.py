@@ -33,8 +33,18 @@ from torch import Tensor
 
 from ray_compt.growth.expansions import Expansion
 from ray_compt.growth.lossless import Filler, grow_embedding
-from ray_compt.growth.operators import expansions
-from ray_compt.growth.spaces import EMBEDDING, LayerScale, Network, Norm, Part, Stack, Tower, Weight
+from ray_compt.growth.operators import expansions, unfit_layer_scales
+from ray_compt.growth.spaces import (
+    EMBEDDING,
+    LayerScale,
+    Network,
+    Norm,
+    Part,
+    Stack,
+    Tower,
+    Weight,
+    grown_parts,
+)
 
 
 def grow_network_moments(
@@ -66,13 +76,10 @@ def grow_network_moments(
 def _grow_tower(
     moment: Mapping[str, Tensor], source: Tower, target: Tower, spaces: Mapping[str, Expansion], power: int
 ) -> Iterator[tuple[str, Tensor]]:
-    for ours, theirs in zip(source.stacks, target.stacks):
-        for layer in range(theirs.layers):
-            origin, inserted = ours.origin(layer, theirs.layers)
-            for part in theirs.parts:
-                old = [moment[ours.key(origin, name)] for name in part.tensors]
-                for name, value in zip(part.tensors, _grow_part(part, old, spaces, power)):
-                    yield theirs.key(layer, name), torch.zeros_like(value) if inserted else value
+    for grown in grown_parts(source, target):
+        old = [moment[key] for key in grown.sources]
+        for key, value in zip(grown.targets, _grow_part(grown.part, old, spaces, power)):
+            yield key, torch.zeros_like(value) if grown.repeated else value
 
 
 def _grow_part(part: Part, old: list[Tensor], spaces: Mapping[str, Expansion], power: int) -> list[Tensor]:
@@ -99,14 +106,12 @@ def _prepare_layer_scale(
     A LayerScale that the source lacks has no history.
     """
     prepared = dict(moment)
-    for ours, theirs in zip(source.stacks, target.stacks):
-        for part in dict.fromkeys(part for part in ours.parts + theirs.parts if isinstance(part, LayerScale)):
-            for layer in range(ours.layers):
-                if part not in ours.parts:
-                    writer = state[ours.key(layer, part.scales[0])]
-                    prepared[ours.key(layer, part.name)] = writer.new_zeros(len(writer))
-                elif operator == "lemon" or part not in theirs.parts:
-                    _fold(prepared, ours, layer, part, state[ours.key(layer, part.name)], power)
+    for stack, layer, part in unfit_layer_scales(operator, source, target):
+        if part in stack.parts:
+            _fold(prepared, stack, layer, part, state[stack.key(layer, part.name)], power)
+        else:
+            writer = state[stack.key(layer, part.scales[0])]
+            prepared[stack.key(layer, part.name)] = writer.new_zeros(len(writer))
     return prepared
 
 

@@ -12,7 +12,7 @@ A space that keeps its size is copied as it is. To add an operator, add a column
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -96,15 +96,23 @@ def prepare_layer_scale(
     which an optimizer sees the weights). A source without gets ones.
     """
     prepared = dict(state)
+    for stack, layer, part in unfit_layer_scales(operator, source, target):
+        if part in stack.parts:
+            _fold(prepared, stack, layer, part)
+        else:
+            writer = state[stack.key(layer, part.scales[0])]
+            prepared[stack.key(layer, part.name)] = writer.new_ones(len(writer))
+    return prepared
+
+
+def unfit_layer_scales(
+    operator: str, source: Tower, target: Tower
+) -> Iterator[tuple[Stack, int, LayerScale]]:
+    """LayerScales that cannot be grown as they are, each with the source's stack and layer; some it lacks."""
     for ours, theirs in zip(source.stacks, target.stacks):
         for part in dict.fromkeys(part for part in ours.parts + theirs.parts if isinstance(part, LayerScale)):
-            for layer in range(ours.layers):
-                if part not in ours.parts:
-                    writer = state[ours.key(layer, part.scales[0])]
-                    prepared[ours.key(layer, part.name)] = writer.new_ones(len(writer))
-                elif operator == "lemon" or part not in theirs.parts:
-                    _fold(prepared, ours, layer, part)
-    return prepared
+            if part not in ours.parts or part not in theirs.parts or operator == "lemon":
+                yield from ((ours, layer, part) for layer in range(ours.layers))
 
 
 def _fold(state: dict[str, Tensor], stack: Stack, layer: int, part: LayerScale) -> None:

@@ -7,7 +7,7 @@ knows nothing else of an architecture: to support a new one, write a description
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,6 +118,35 @@ class Network:
     towers: tuple[Tower, ...]
     embedding: Space
     scalars: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GrownPart:
+    """A part of one layer of a grown tower, and what it grows from.
+
+    Attributes:
+        part: as the grown tower describes it.
+        name: of the part in its layer.
+        sources, targets: names of its tensors in the source and in the grown network.
+        repeated: an earlier layer has grown from the same one.
+    """
+
+    part: Part
+    name: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    repeated: bool
+
+
+def grown_parts(source: Tower, target: Tower) -> Iterator[GrownPart]:
+    """Every part of the target, stack by stack and layer by layer."""
+    for ours, theirs in zip(source.stacks, target.stacks):
+        for layer in range(theirs.layers):
+            origin, repeated = ours.origin(layer, theirs.layers)
+            for part in theirs.parts:
+                sources = tuple(ours.key(origin, name) for name in part.tensors)
+                targets = tuple(theirs.key(layer, name) for name in part.tensors)
+                yield GrownPart(part, theirs.key(layer, part.name), sources, targets, repeated)
 
 
 def linear(name: str, reads: str, writes: str, *, ends_branch: bool = False) -> tuple[Weight, Weight]:
