@@ -72,14 +72,14 @@ def restore_state(engine: Any, state: EngineState) -> None:
 @torch.no_grad()
 def start_optimizer(engine: Any, moments: dict[str, dict[str, Tensor]], updates: int) -> None:
     """Give a new engine's AdamW a history; parameters that `moments` do not name start from zero."""
-    _set_optimizer(engine, _access(engine), moments, updates)
+    zeros = {name: torch.zeros(_shape(parameter)) for name, parameter in engine.module.named_parameters()}
+    _set_optimizer(engine, _access(engine), {key: zeros | moments[key] for key in MOMENTS}, updates)
 
 
 def _set_optimizer(engine: Any, access: _Access, moments: dict[str, dict[str, Tensor]], updates: int) -> None:
     for name, parameter in engine.module.named_parameters():
         for key in MOMENTS:
-            if name in moments[key]:
-                access.set_moment(parameter, key, moments[key][name])
+            access.set_moment(parameter, key, moments[key][name])
     for entry in _inner(engine).state.values():
         entry["step"].fill_(updates)
 
