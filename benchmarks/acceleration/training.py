@@ -29,7 +29,7 @@ from ray_compt.teacher.frozen import FrozenModel
 from ray_compt.teacher.spec import spec_of
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.step import train_step
-from ray_compt.train.student import Student, exported, load_initial, parameter_groups
+from ray_compt.train.student import Student, exported, load_initial, make_optimizer
 
 EVALUATED_AT_ONCE = 256
 
@@ -160,14 +160,7 @@ def _student(bench: Bench, cell: Cell, job: StageJob) -> Student:
 
 
 def _train(bench: Bench, cell: Cell, job: StageJob, student: Student) -> None:
-    optimizer = torch.optim.AdamW(
-        parameter_groups(student, job.train.weight_decay),
-        lr=job.train.lr,
-        betas=job.train.betas,
-        eps=job.train.eps,
-        fused=True,
-    )
-    engine = PlainEngine(student.train(), optimizer)
+    engine = PlainEngine(student.train(), make_optimizer(student, job.train))
     teachers = [FrozenModel(teacher.spec, bench.device) for teacher in job.teachers]
     taught = job.distill.last_step(job.steps)
     epochs = bench.work / "epochs"

@@ -14,7 +14,7 @@ from ray_compt.train.deepspeed_setup import deepspeed_config
 from ray_compt.train.gradient_norm import quicken_norm
 from ray_compt.train.job import StageJob
 from ray_compt.train.state import EngineState, restore_state, start_optimizer
-from ray_compt.train.student import Student, imported, load_initial, parameter_groups
+from ray_compt.train.student import Student, imported, load_initial, make_optimizer
 
 
 def build_engine(
@@ -32,16 +32,9 @@ def build_engine(
     elif job.initial is not None:
         load_initial(student, read_tensors(job.initial))
     student.to(device)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(student, job.train.weight_decay),
-        lr=job.train.lr,
-        betas=job.train.betas,
-        eps=job.train.eps,
-        fused=True,
-    )
     engine, *_ = deepspeed.initialize(
         model=student,
-        optimizer=optimizer,
+        optimizer=make_optimizer(student, job.train),
         config=deepspeed_config(job.train, world_size),
         dist_init_required=False,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ray_compt.config.schema import TrainConfig
 from ray_compt.distill.loss import FeatureMaps
 from ray_compt.models import build_model
 from ray_compt.models.short_text import Captions
@@ -103,6 +104,17 @@ def parameter_groups(student: nn.Module, weight_decay: float) -> list[dict]:
     kept = [parameter for parameter in ordered if parameter.ndim < 2]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def make_optimizer(student: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """A stage's AdamW, fresh."""
+    return torch.optim.AdamW(
+        parameter_groups(student, config.weight_decay),
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        fused=True,
+    )
 
 
 def exported(weights: dict[str, Tensor]) -> dict[str, Tensor]:
