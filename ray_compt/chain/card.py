@@ -11,7 +11,7 @@ from ray_compt.chain.folder import INDIVIDUAL, RunFolder
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
-from ray_compt.plan import individual_epochs, stage_steps, training_macs
+from ray_compt.plan import individual_epochs, individual_macs
 from ray_compt.report.model_card import CARD_FILE, CardFacts, Lesson, model_card
 from ray_compt.train.disk import explained
 
@@ -33,13 +33,6 @@ def write_card(folder: RunFolder, chain: Chain, samples: int, lineage: Sequence[
         TrainingError: there is no room to write.
     """
     plan, entry = lineage[-1]
-    epochs, batch = individual_epochs(chain), plan.config.train.global_batch
-    alone = training_macs(
-        plan.macs,
-        captions=chain.data.captions_per_image,
-        global_batch=batch,
-        steps=stage_steps(epochs, samples, batch),
-    )
     facts = CardFacts(
         chain=chain,
         train=plan.config.train,
@@ -48,8 +41,8 @@ def write_card(folder: RunFolder, chain: Chain, samples: int, lineage: Sequence[
         lineage=tuple(_lesson(*one) for one in lineage),
         individual=entry.folder.startswith(INDIVIDUAL),
         training_samples=samples,
-        alone_epochs=epochs,
-        alone_macs=alone.total,
+        alone_epochs=individual_epochs(chain),
+        alone_macs=individual_macs(chain, plan.macs, plan.config.train.global_batch, samples),
         metrics=entry.metrics,
         versions=_versions(),
     )

@@ -11,6 +11,7 @@ from ray_compt.plan.cost import (
     StageCost,
     TrainingMacs,
     individual_epochs,
+    individual_macs,
     plan_chain,
     training_macs,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "batches_per_epoch",
     "format_count",
     "individual_epochs",
+    "individual_macs",
     "plan_chain",
     "rows",
     "stage_steps",

@@ -158,6 +158,18 @@ def individual_epochs(chain: Chain) -> float:
     return chain.individual.epochs or chain.stages[0].epochs
 
 
+def individual_macs(chain: Chain, model: Macs, global_batch: int, samples: int) -> int:
+    """Training MACs of a model of the family alone, over training data of `samples` samples.
+
+    Args:
+        model: its forward cost.
+        global_batch: samples a step.
+    """
+    steps = stage_steps(individual_epochs(chain), samples, global_batch)
+    captions = chain.data.captions_per_image
+    return training_macs(model, captions=captions, global_batch=global_batch, steps=steps).total
+
+
 def _stage_cost(chain: Chain, index: int, configs: list[dict[str, Any]], samples: int) -> StageCost:
     """One stage's cost; its share is not known before all stages are."""
     stage = chain.stages[index]
@@ -174,12 +186,6 @@ def _stage_cost(chain: Chain, index: int, configs: list[dict[str, Any]], samples
         teachers=[teacher.macs for teacher in teachers],
         teacher_steps=teacher_steps,
     )
-    alone = training_macs(
-        macs,
-        captions=captions,
-        global_batch=global_batch,
-        steps=stage_steps(individual_epochs(chain), samples, global_batch),
-    )
     return StageCost(
         name=stage.name,
         model=model_name(stage.model),
@@ -195,5 +201,5 @@ def _stage_cost(chain: Chain, index: int, configs: list[dict[str, Any]], samples
         macs=cost.total,
         share=0.0,
         individual_epochs=individual_epochs(chain),
-        individual_macs=alone.total,
+        individual_macs=individual_macs(chain, macs, global_batch, samples),
     )
