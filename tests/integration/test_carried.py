@@ -11,7 +11,7 @@ from tests.integration.harness import compt, ledger, tiny_chain, tiny_model
 STAGES = [
     {"model": tiny_model(16), "epochs": 0.4, "name": "a"},
     {
-        "model": tiny_model(24, layers=2),
+        "model": tiny_model(32, layers=2),
         "epochs": 0.4,
         "name": "b",
         "optimizer": "carry",
