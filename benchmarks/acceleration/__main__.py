@@ -3,7 +3,7 @@
     python -m benchmarks.acceleration --data DIR [--jobs 2] [--minutes 60] [--seeds 3]
 
 Trains what `results/FAMILY.jsonl` does not have yet, a seed at a time, and can be stopped and started again at any
-point. docs/results.md is made from that file by `python -m benchmarks.acceleration.analysis`.
+point. The percentage printed first is R@1, the mean of both ways of retrieval.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main() -> None:
     results = Results(RESULTS / f"{options.family}.jsonl")
     deadline = time.monotonic() + 60 * options.minutes
     for seed in range(options.seeds):
-        for name in options.parts:
-            cells = PARTS[name](results, seed, tuple(options.sizes))
+        for name, part in PARTS.items():
+            cells = part(results, seed, tuple(options.sizes))
             print(f"seed {seed}, {name}: {len(cells)} trainings", flush=True)
             if not train_missing(bench, cells, results, jobs=options.jobs, deadline=deadline):
                 print("the time is over; the same command goes on")
@@ -45,7 +45,6 @@ def _options() -> argparse.Namespace:
         "--work", default="/tmp/acceleration", metavar="DIR", help="epochs and finished models"
     )
     parser.add_argument("--sizes", nargs="+", default=["XS", "S", "M", "L"], choices=["XS", "S", "M", "L"])
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one core each")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin nothing new after that long")

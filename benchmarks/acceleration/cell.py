@@ -28,7 +28,6 @@ class Cell:
         source: what it starts from and is taught by; None: nothing.
         growth: operator; "continue" takes a source of the same size as it is; "random" takes no weights.
         noise: as `transfer.noise`.
-        optimizer: as `transfer.optimizer`.
         weight: of the distillation; 0: no teacher.
         stop_at, decay: as in `transfer.distill`.
     """
@@ -41,7 +40,6 @@ class Cell:
     source: Cell | None = None
     growth: str = "scratch"
     noise: float | None = None
-    optimizer: str = "fresh"
     weight: float = 0.0
     stop_at: float = 1.0
     decay: str = "none"
