@@ -30,6 +30,7 @@ class Cell:
         noise: as `transfer.noise`.
         weight: of the distillation; 0: no teacher.
         stop_at, decay: as in `transfer.distill`.
+        optimizer: as `transfer.optimizer`.
     """
 
     size: str
@@ -43,6 +44,7 @@ class Cell:
     weight: float = 0.0
     stop_at: float = 1.0
     decay: str = "none"
+    optimizer: str = "fresh"
 
     @property
     def name(self) -> str:
