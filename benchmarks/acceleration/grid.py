@@ -13,7 +13,7 @@ PAPER_WEIGHT = 1000 / 512
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 # Budgets, in epochs, at which each size's learning rate is tuned, and at which it is trained alone.
 TUNED_AT = {"XS": (80,), "S": (20, 80), "M": (20, 80), "L": (20,)}
-BUDGETS = {"XS": (40, 80, 160), "S": (40, 80, 160, 320), "M": (40, 80, 160), "L": (20, 40, 80)}
+BUDGETS = {"XS": (40, 80, 160), "S": (40, 80, 160), "M": (40, 80, 160), "L": (20, 40, 80)}
 # Learning rates of a grown stage, as shares of what is best for its size from scratch.
 STAGE_SHARES = (0.25, 0.5, 1.0)
 # The stage at which learning rates are tuned, and controls and options are compared.

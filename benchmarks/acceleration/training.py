@@ -1,9 +1,8 @@
 """Training one cell in this process: the product's own step, growth, schedule, losses and evaluation.
 
-What is left out is Ray and DeepSpeed: one worker in fp32 computes the same without them, to 1e-5 in the weights where
-neither clips gradients (`tests/integration/test_acceleration.py` holds it against `compt train`), and several times as
-many small trainings end in an hour. Here nothing is clipped; `compt train` with `grad_clip: null` clips at norm 1,
-because that is DeepSpeed 0.19's own default.
+What is left out is Ray and DeepSpeed: one worker in fp32 computes the same without them, to 1e-5 in the weights
+(`tests/integration/test_acceleration.py` holds it against `compt train`), and several times as many small trainings end
+in an hour.
 """
 
 from __future__ import annotations
