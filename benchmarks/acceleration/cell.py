@@ -13,6 +13,8 @@ from ray_compt.config.schema import TrainConfig
 from ray_compt.distill.settings import NO_TEACHER, DistillPlan, resolve_distill
 
 GLOBAL_BATCH = 128
+# The first gradients are ten times as long as all later ones; without a bound S loses 3 points at 20 epochs.
+GRAD_CLIP = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Cell:
             lr=self.lr,
             warmup_steps=round(self.warmup * batches_per_epoch),
             zero_stage=0,
+            grad_clip=GRAD_CLIP,
         )
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.acceleration.cell import GLOBAL_BATCH, Cell
+from benchmarks.acceleration.cell import GLOBAL_BATCH, GRAD_CLIP, Cell
 from benchmarks.acceleration.epochs import Epochs
 from benchmarks.acceleration.family import Family
 from ray_compt.config.schema import DataConfig, TeacherConfig, WorkersConfig
@@ -77,6 +77,7 @@ class PlainEngine:
         loss.backward()
 
     def step(self) -> None:
+        nn.utils.clip_grad_norm_(self.module.parameters(), GRAD_CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
 

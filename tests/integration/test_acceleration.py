@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.acceleration.cell import GLOBAL_BATCH, Cell
+from benchmarks.acceleration.cell import GLOBAL_BATCH, GRAD_CLIP, Cell
 from benchmarks.acceleration.family import Family
 from benchmarks.acceleration.training import Bench, train_cell
 from ray_compt.config.schema import DataConfig
@@ -32,7 +32,13 @@ def test_two_stages_are_those_of_the_product(tmp_path: Path) -> None:
             "distill": {"weight": 1.5},
         },
     ]
-    train = {"global_batch": GLOBAL_BATCH, "lr": 1e-3, "warmup_steps": warmup, "zero_stage": 0}
+    train = {
+        "global_batch": GLOBAL_BATCH,
+        "grad_clip": GRAD_CLIP,
+        "lr": 1e-3,
+        "warmup_steps": warmup,
+        "zero_stage": 0,
+    }
     order = {"lanes": bench.data.lanes, "window_batches": bench.data.window_batches}
     chain = tiny_chain(tmp_path, stages=stages, train=train, data=order)
     result = compt("train", chain, "--set", "seed=3", "--run-dir", tmp_path / "run")
