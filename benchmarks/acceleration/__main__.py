@@ -14,11 +14,9 @@ from pathlib import Path
 
 from benchmarks.acceleration.family import FAMILIES
 from benchmarks.acceleration.grid import PARTS
-from benchmarks.acceleration.results import Results
+from benchmarks.acceleration.results import RESULTS, Results
 from benchmarks.acceleration.run import train_missing
 from benchmarks.acceleration.training import Bench
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ray_compt.config.distill_keys import DistillConfig
@@ -63,6 +63,11 @@ class Cell:
         if self.source is not None:
             yield from self.source.lineage()
         yield self
+
+    def with_seed(self, seed: int) -> Cell:
+        """The same training, and all before it, with another seed."""
+        source = self.source.with_seed(seed) if self.source else None
+        return replace(self, seed=seed, source=source)
 
     @property
     def path(self) -> str:

@@ -54,8 +54,7 @@ def chain(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:
 
 def controls(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:
     """What a stage must beat at equal compute, and what it is made of."""
-    small = alone(results, SMALL, TRAINED, seed)
-    whole = stage(results, small, LARGE, STAGE)
+    whole = whole_stage(results, seed)
     return [
         replace(whole, size=SMALL, epochs=_equal_epochs(results, whole), growth="continue", weight=0.0),
         replace(whole, weight=0.0),
@@ -68,7 +67,7 @@ def controls(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:
 
 def options(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:
     """One setting of the stage at a time."""
-    whole = stage(results, alone(results, SMALL, TRAINED, seed), LARGE, STAGE)
+    whole = whole_stage(results, seed)
     changes: list[dict[str, float | str]] = [
         {"warmup": 0.0},
         {"warmup": 3.0},
@@ -98,6 +97,16 @@ def alone(results: Results, size: str, epochs: float, seed: int) -> Cell:
     nearest = min(TUNED_AT[size], key=lambda budget: abs(math.log(budget / epochs)))
     best = _best(results, [Cell(size, nearest, lr, 0) for lr in LEARNING_RATES])
     return Cell(size, epochs, best.lr, seed)
+
+
+def tuned_sizes(results: Results) -> tuple[str, ...]:
+    """Sizes whose learning rates are known, smallest first."""
+    return tuple(size for size in TUNED_AT if all(cell in results for cell in tune(results, 0, (size,))))
+
+
+def whole_stage(results: Results, seed: int) -> Cell:
+    """The stage with which controls and options are compared."""
+    return stage(results, alone(results, SMALL, TRAINED, seed), LARGE, STAGE)
 
 
 def long_chain(results: Results, seed: int, sizes: tuple[str, ...], epochs: float) -> list[Cell]:
