@@ -12,7 +12,7 @@ from benchmarks.acceleration.results import Results, score
 PAPER_WEIGHT = 1000 / 512
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 # Budgets, in epochs, at which each size's learning rate is tuned, and at which it is trained alone.
-TUNED_AT = {"XS": (80,), "S": (20, 80), "M": (20, 80), "L": (20,)}
+TUNED_AT = {"XS": (80,), "S": (20, 80), "M": (20,), "L": (20,)}
 BUDGETS = {"XS": (40, 80, 160), "S": (40, 80, 160), "M": (40, 80, 160), "L": (20, 40, 80)}
 # Learning rates of a grown stage, as shares of what is best for its size from scratch.
 STAGE_SHARES = (0.25, 0.5, 1.0)
