@@ -2,8 +2,9 @@
 
     python -m benchmarks.acceleration --data DIR [--jobs 2] [--minutes 60] [--seeds 3]
 
-Trains what `results/FAMILY.jsonl` does not have yet, a seed at a time, and can be stopped and started again at any
-point; `python -m benchmarks.acceleration.document` then brings docs/results.md up to date. The percentage printed first is R@1, the mean of both ways of retrieval.
+Trains what `results/FAMILY.jsonl` does not have yet and can be stopped and started again at any point;
+`python -m benchmarks.acceleration.document` then brings docs/results.md up to date. The percentage printed first is
+R@1, the mean of both ways of retrieval.
 """
 
 from __future__ import annotations
