@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
+from ray_compt.chain.after_growth import evaluate_grown, is_due
 from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.chain.card import write_card, write_missing_cards
+from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
@@ -43,6 +46,7 @@ def train_chain(
     console: Console,
     verbose: bool = False,
     summary: bool = True,
+    command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -55,6 +59,7 @@ def train_chain(
         console: what people see goes there.
         verbose: let Ray's, DeepSpeed's and torch's own output through.
         summary: print the closing table.
+        command: program and arguments that asked for it, for the record.
 
     Returns:
         The ledger, as in ledger.json.
@@ -76,6 +81,7 @@ def train_chain(
         else:
             check_outside(plans)
             start_ray(address, chain_needs(chain), verbose=verbose)
+            record_start(folder.path, command)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             check_caches(chain, plans, ledger.stages, inputs, step_limit)
@@ -153,6 +159,7 @@ class _Run:
         if plan.teachers and not cached:
             where = "as a service" if served else "in each worker"
             self.terminal.line(f"  {teacher_words(plan)} {where}: {why}")
+        entry = self._measure_growth(job, plan, entry)
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
             events = JsonLines(job.path, EVENTS)
@@ -181,6 +188,13 @@ class _Run:
                 f"{entry.name}: {plural(bad.count, 'sample')} could not be used; see bad_samples.jsonl"
             )
         self.terminal.line(f"  {result_line(entry)}")
+
+    def _measure_growth(self, job: StageJob, plan: StagePlan, entry: StageEntry) -> StageEntry:
+        if self.inputs.val is None or not is_due(self.chain, job, entry):
+            return entry
+        task = evaluation_job(self.chain, job, self.inputs.val)
+        grown = evaluate_grown(task, job, gpus=plan.config.workers.gpus)
+        return self.ledger.update(entry, grown_metrics=grown)
 
     def _evaluate(self, job: StageJob, plan: StagePlan) -> dict[str, float]:
         if self.inputs.val is None:
