@@ -29,6 +29,7 @@
       const figure = structuredClone(stored);
       const layout = { ...figure.layout, template: look };
       Plotly.react(id, figure.data, layout, { responsive: true, displaylogo: false });
+      Plotly.Plots.resize(id);
     }
   }
 
