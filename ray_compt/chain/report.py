@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ray_compt import __version__
 from ray_compt.chain.environment import read_starts
@@ -18,7 +17,7 @@ from ray_compt.report.html.examples import Examples, choose_examples, embed_exam
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.page import Section, render
 from ray_compt.report.html.read import read_bad_samples, read_curves, read_events
-from ray_compt.report.published import without_credentials
+from ray_compt.report.published import public, without_credentials
 from ray_compt.storage import Place, open_place
 
 FILE = "report.html"
@@ -81,7 +80,7 @@ def read_run(folder: RunFolder) -> RunFacts:
 
 def public_chain(chain: Chain) -> str:
     """The resolved chain file as YAML, URLs without user, password and query."""
-    return write_yaml(_without_credentials(chain.model_dump(mode="json")))
+    return write_yaml(public(chain.model_dump(mode="json")))
 
 
 def _stage(
@@ -163,11 +162,3 @@ def _examples(folder: RunFolder, stage: StageFacts) -> Examples | None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     seen = embed_examples(model.to(device), index, preprocess, make_tokenizer(config), device=device)
     return None if seen is None else choose_examples(seen, stage.name)
-
-
-def _without_credentials(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_credentials(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_credentials(item) for item in value]
-    return without_credentials(value) if isinstance(value, str) else value
