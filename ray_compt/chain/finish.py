@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +69,23 @@ def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
-    task = ray.remote(_evaluate).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
-    reference = task.remote(job)
+    metrics = evaluation_result(_evaluate, job, gpus=gpus)
+    record_evaluation(open_place(job.folder), step, metrics)
+    return metrics
+
+
+def evaluation_result(
+    function: Callable[..., dict[str, float]], job: EvaluationJob, *arguments: Any, gpus: float
+) -> dict[str, float]:
+    """What `function(job, *arguments)` returns in a Ray task with a CPU and at most one GPU.
+
+    Raises:
+        TrainingError: it took longer than `evaluate.timeout_s`.
+    """
+    task = ray.remote(function).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
+    reference = task.remote(job, *arguments)
     try:
-        metrics = ray.get(reference, timeout=job.timeout_s)
+        return ray.get(reference, timeout=job.timeout_s)
     except ray.exceptions.GetTimeoutError as error:
         ray.cancel(reference, force=True)
         raise TrainingError(
@@ -79,20 +93,26 @@ def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
             where=job.folder,
             mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
         ) from error
-    record_evaluation(open_place(job.folder), step, metrics)
-    return metrics
 
 
-def _evaluate(job: EvaluationJob) -> dict[str, Any]:
+def _evaluate(job: EvaluationJob) -> dict[str, float]:
+    from ray_compt.models import load_config, load_state
+
+    return evaluate_weights(job, load_config(job.folder), load_state(job.folder))
+
+
+def evaluate_weights(
+    job: EvaluationJob, config: dict[str, Any], state: Mapping[str, Any]
+) -> dict[str, float]:
+    """Evaluate a model of this configuration and these tensors in this process, on a GPU if it has one."""
     import torch
 
     from ray_compt.evaluate import evaluate_model
-    from ray_compt.models import build_model, load_config, load_state
+    from ray_compt.models import build_model
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = load_config(job.folder)
     model = build_model(config)
-    model.load_state_dict(load_state(job.folder))
+    model.load_state_dict(state)
     return evaluate_model(
         model.to(device),
         config,

@@ -4,6 +4,8 @@ runs/NAME/
   chain.yaml              the resolved configuration
   ledger.json             what every stage cost and reached
   driver.json             who trains here now; empty where nobody does
+  environment.json        versions, machines and command of every start
+  report.html             the run to look at, made when all stages are done
   index/                  the shards' indexes and their list
   01-ViT-T-16/            a stage
     initial/              grown weights (and moments, where carried), until the stage is done

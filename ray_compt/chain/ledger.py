@@ -41,6 +41,7 @@ class StageEntry:
         teacher: where the teacher ran: "actor", "inline", or "cache" where its features were all kept from
             before; None where there is none.
         metrics: of the evaluation.
+        grown_metrics: the same of the grown weights before the first step; none where nothing was grown.
         bad_samples: distinct samples that could not be used.
         data: digest of the training data's index, whose list of shards lies in the run's index folder.
         error: why it failed.
@@ -63,6 +64,7 @@ class StageEntry:
     distill_weight: float = 0.0
     teacher: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    grown_metrics: dict[str, float] = field(default_factory=dict)
     bad_samples: int = 0
     data: str = ""
     error: str | None = None

@@ -12,6 +12,7 @@ from ray_compt.data import BadSample
 from ray_compt.errors import StorageError
 from ray_compt.report.board import Event
 from ray_compt.report.terminal import StageLines
+from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
 
 LEDGER_INTERVAL_S = 5.0
@@ -32,6 +33,7 @@ class Listener:
         events: its events.jsonl.
         earlier: seconds that earlier runs have spent on the stage.
         started: when this run began with it, by the monotonic clock.
+        trackers: get the scalars of the last step of each report of progress.
     """
 
     ledger: Ledger
@@ -41,6 +43,7 @@ class Listener:
     events: JsonLines
     earlier: float
     started: float
+    trackers: Trackers = field(default_factory=Trackers)
     _saved: float = field(default_factory=time.monotonic)
     _features: int = 0
     _said: set[str] = field(default_factory=set)
@@ -59,6 +62,7 @@ class Listener:
         elif event.kind == "progress":
             rate = samples_per_second(values["samples"], values["seconds"])
             self.lines.progress(values["step"], values["loss"], rate)
+            self.trackers.log(self.entry.folder, values["step"], prefixed("train", values["scalars"]))
             self._save(values, rate)
         elif event.kind == "resize":
             self.lines.resize(values["from"], values["to"], values["reason"])

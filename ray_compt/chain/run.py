@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 
+from ray_compt.chain.after_growth import evaluate_grown, is_due
 from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.chain.card import write_card, write_missing_cards
+from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, open_run
@@ -22,11 +25,13 @@ from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
+from ray_compt.chain.tracking import tracking
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order
 from ray_compt.errors import UserError
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
+from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
@@ -43,6 +48,8 @@ def train_chain(
     console: Console,
     verbose: bool = False,
     summary: bool = True,
+    command: Sequence[str] | None = None,
+    track: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -55,6 +62,8 @@ def train_chain(
         console: what people see goes there.
         verbose: let Ray's, DeepSpeed's and torch's own output through.
         summary: print the closing table.
+        command: program and arguments that asked for it, for the record.
+        track: experiment trackers that get the scalars too: "wandb", "mlflow".
 
     Returns:
         The ledger, as in ledger.json.
@@ -75,13 +84,16 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
-            start_ray(address, chain_needs(chain), verbose=verbose)
-            inputs = open_inputs(chain, folder, terminal)
-            ledger.training_samples = inputs.train.samples
-            check_caches(chain, plans, ledger.stages, inputs, step_limit)
-            write_missing_cards(folder, chain, ledger, plans, alone)
-            run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
-            run.train_family(plans, alone)
+            with tracking(track, chain, folder, terminal) as trackers:
+                start_ray(address, chain_needs(chain), verbose=verbose)
+                record_start(folder.path, command)
+                inputs = open_inputs(chain, folder, terminal)
+                ledger.training_samples = inputs.train.samples
+                check_caches(chain, plans, ledger.stages, inputs, step_limit)
+                write_missing_cards(folder, chain, ledger, plans, alone)
+                here = address is None
+                run = _Run(chain, folder, ledger, terminal, trackers, inputs, step_limit, here, verbose)
+                run.train_family(plans, alone)
     if summary:
         print_summary(terminal, chain, plan_chain(chain, ledger.training_samples), ledger)
     return ledger.to_json()
@@ -95,6 +107,7 @@ class _Run:
     folder: RunFolder
     ledger: Ledger
     terminal: Terminal
+    trackers: Trackers
     inputs: Inputs
     step_limit: int | None
     on_this_machine: bool
@@ -153,16 +166,17 @@ class _Run:
         if plan.teachers and not cached:
             where = "as a service" if served else "in each worker"
             self.terminal.line(f"  {teacher_words(plan)} {where}: {why}")
+        entry = self._measure_growth(job, plan, entry)
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
             events = JsonLines(job.path, EVENTS)
-            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started)
+            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started, self.trackers)
             try:
                 trained = train_stage(job, served=served, listen=listener)
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])
-        metrics = self._evaluate(job, plan)
+        metrics = self._evaluate(job, plan, entry)
         progress = trained.progress
         entry = self.ledger.update(
             self._current(entry),
@@ -182,11 +196,21 @@ class _Run:
             )
         self.terminal.line(f"  {result_line(entry)}")
 
-    def _evaluate(self, job: StageJob, plan: StagePlan) -> dict[str, float]:
+    def _measure_growth(self, job: StageJob, plan: StagePlan, entry: StageEntry) -> StageEntry:
+        if self.inputs.val is None or not is_due(self.chain, job, entry):
+            return entry
+        task = evaluation_job(self.chain, job, self.inputs.val)
+        grown = evaluate_grown(task, job, gpus=plan.config.workers.gpus)
+        self.trackers.log(entry.folder, 0, prefixed("after_growth", grown))
+        return self.ledger.update(entry, grown_metrics=grown)
+
+    def _evaluate(self, job: StageJob, plan: StagePlan, entry: StageEntry) -> dict[str, float]:
         if self.inputs.val is None:
             return {}
         task = evaluation_job(self.chain, job, self.inputs.val)
-        return evaluate(task, gpus=plan.config.workers.gpus, step=job.steps)
+        metrics = evaluate(task, gpus=plan.config.workers.gpus, step=job.steps)
+        self.trackers.log(entry.folder, job.steps, prefixed("evaluation", metrics))
+        return metrics
 
     def _job(
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]]

@@ -12,6 +12,7 @@ from ray_compt.cli.command import Command, Program
 from ray_compt.cli.eval import evaluate
 from ray_compt.cli.grow import grow
 from ray_compt.cli.plan import plan
+from ray_compt.cli.report import report
 from ray_compt.cli.teacher import app as teacher
 from ray_compt.cli.train import train
 from ray_compt.cli.verify import verify
@@ -31,6 +32,7 @@ app.command("plan", cls=Command)(plan)
 app.command("train", cls=Command)(train)
 app.command("eval", cls=Command)(evaluate)
 app.command("grow", cls=Command)(grow)
+app.command("report", cls=Command)(report)
 app.command("verify", cls=Command)(verify)
 app.add_typer(teacher, name="teacher")
 

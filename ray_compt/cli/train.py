@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,13 @@ from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
 
 TERMINATED = 128 + signal.SIGTERM
 STOPPED = "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
+
+
+class Service(str, Enum):
+    """Experiment trackers, as `report.track` knows them."""
+
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
 
 
 def train(
@@ -43,6 +51,13 @@ def train(
             show_default=False,
         ),
     ] = None,
+    track: Annotated[
+        list[Service] | None,
+        typer.Option(
+            "--track",
+            help="Also send the curves to an experiment tracker (docs/tracking.md); may be repeated.",
+        ),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -55,7 +70,7 @@ def train(
     signal.signal(signal.SIGTERM, _terminate)
     folder = run_dir or f"runs/{chain.name}"
     with preloading() if address is None else nullcontext(), _connection():
-        ledger = _train(chain, folder, smoke, individual, address, as_json, verbose)
+        ledger = _train(chain, folder, smoke, individual, address, track or [], as_json, verbose)
     if as_json:
         print_json(ledger)
 
@@ -76,7 +91,14 @@ def _connection() -> Iterator[None]:
 
 
 def _train(
-    chain: Any, run_dir: str, smoke: bool, individual: bool, address: str | None, as_json: bool, verbose: bool
+    chain: Any,
+    run_dir: str,
+    smoke: bool,
+    individual: bool,
+    address: str | None,
+    track: list[Service],
+    as_json: bool,
+    verbose: bool,
 ) -> dict[str, Any]:
     from rich.console import Console
 
@@ -87,9 +109,40 @@ def _train(
         return smoke_test(chain, run_dir, address=address, console=console, verbose=verbose)
     from ray_compt.chain import train_chain
 
-    return train_chain(
-        chain, run_dir, individual=individual, address=address, console=console, verbose=verbose
+    ledger = train_chain(
+        chain,
+        run_dir,
+        individual=individual,
+        address=address,
+        console=console,
+        verbose=verbose,
+        command=["compt", *sys.argv[1:]],
+        track=[service.value for service in track],
     )
+    _report(run_dir, console)
+    return ledger
+
+
+def _report(run_dir: str, console: Any) -> None:
+    """Leave the report in the run folder; the run is done, whatever comes of it."""
+    from rich.text import Text
+
+    from ray_compt.chain.folder import run_place
+    from ray_compt.errors import UserError
+
+    try:
+        from ray_compt.chain.report import FILE, write_report
+
+        place = run_place(run_dir) / FILE
+        write_report([run_dir], place)
+    except Exception as error:
+        reason = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        line = Text(
+            f"! no report: {' '.join(reason.split())}; `compt report {run_dir}` tries again", style="yellow"
+        )
+    else:
+        line = Text(f"report: {place}")
+    console.print(line, soft_wrap=True)
 
 
 def _terminate(_signal: int, _frame: Any) -> None:

@@ -347,6 +347,9 @@ class EvaluateConfig(Section):
     timeout_s: float = Field(
         3600, gt=0, le=LONGEST_WAIT_S, description="Seconds after which an evaluation counts as hung."
     )
+    after_growth: bool = Field(
+        True, description="Also evaluate a stage's grown weights before its first step."
+    )
 
 
 class StageConfig(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # A key and its secret before the host; a secret may hold slashes itself.
 _USER = re.compile(r"://([^/@\s]*|[^/@:\s]*:[^@\s]*)@")
@@ -17,6 +18,15 @@ def without_credentials(reference: str) -> str:
         return reference
     query = _WEB_QUERY if re.search("https?://", reference) else _QUERY
     return query.sub("", _USER.sub("://", reference))
+
+
+def public(value: Any) -> Any:
+    """Plain data, such as a chain file's, with every text `without_credentials`."""
+    if isinstance(value, dict):
+        return {key: public(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [public(item) for item in value]
+    return without_credentials(value) if isinstance(value, str) else value
 
 
 def code(text: str) -> str:

@@ -38,7 +38,7 @@ def gradient_factor(loss: Tensor) -> Tensor:
     return torch.where(loss.isfinite(), float(workers), torch.nan).float()
 
 
-def update_if_finite(engine: Any, loss: Tensor, precision: str) -> Tensor:
+def update_if_finite(engine: Any, loss: Tensor, precision: str) -> tuple[Tensor, Tensor]:
     """Take the optimizer's step, unless the gradient is not finite.
 
     Args:
@@ -48,20 +48,29 @@ def update_if_finite(engine: Any, loss: Tensor, precision: str) -> Tensor:
             steps while it searches a scale, and no bad step.
 
     Returns:
-        float64 scalar on the device: 1 where the step was bad, else 0.
+        Two float64 scalars on the device: 1 where the step was bad, else 0; and the gradient's norm before
+        clipping, not finite where the gradient is not.
     """
     if precision == "fp16":
         engine.step()
-        return (~loss.isfinite()).double()
+        return (~loss.isfinite()).double(), _deepspeeds_norm(engine, loss)
     if engine.zero_optimization_stage() == 0:
-        engine.optimizer.found_inf = _not_finite(engine.module.parameters())
+        norm = _norm(engine.module.parameters())
+        # DeepSpeed's own rule for the other stages.
+        engine.optimizer.found_inf = (~norm.isfinite()).float()
         engine.step()
-        return engine.optimizer.found_inf.double()
+        return engine.optimizer.found_inf.double(), norm.double()
     engine.step()
-    return torch.full_like(loss, float(engine.optimizer.overflow), dtype=torch.float64)
+    skipped = torch.full_like(loss, float(engine.optimizer.overflow), dtype=torch.float64)
+    return skipped, _deepspeeds_norm(engine, loss)
 
 
-def _not_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """1.0 where the norm of all gradients is not finite: DeepSpeed's own rule for the other stages."""
-    found = norms([p.grad for p in parameters if p.grad is not None])
-    return (~torch.linalg.vector_norm(found).isfinite()).float()
+def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Of all gradients together, float32 scalar."""
+    return torch.linalg.vector_norm(norms([p.grad for p in parameters if p.grad is not None]))
+
+
+def _deepspeeds_norm(engine: Any, loss: Tensor) -> Tensor:
+    """The norm that DeepSpeed's step has taken anyway, as a float64 scalar on the loss's device."""
+    norm = engine.get_global_grad_norm()
+    return torch.as_tensor(torch.nan if norm is None else norm, dtype=torch.float64).to(loss.device)

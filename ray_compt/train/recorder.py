@@ -98,8 +98,7 @@ class Recorder:
         table = torch.stack(rows).cpu().tolist()
         for (step, result, timing), row in zip(self._pending, table):
             digest = to_text(from_parts(row[-PARTS:]))
-            self._record(step, result, timing, dict(zip(STATS, row)), digest)
-        last = dict(zip(STATS, table[-1]))
+            last = self._record(step, result, timing, dict(zip(STATS, row)), digest)
         self._pending = []
         self._last_event = time.monotonic()
         self._post(
@@ -110,6 +109,7 @@ class Recorder:
                 "loss": last["loss"],
                 "seconds": self.progress.seconds,
                 "samples": self.progress.samples,
+                "scalars": last,
             },
         )
         self._check_bad_share()
@@ -146,7 +146,8 @@ class Recorder:
 
     def _record(
         self, step: int, result: StepResult, timing: Timing, stats: dict[str, float], digest: str
-    ) -> None:
+    ) -> dict[str, Any]:
+        """Count and write a step; returns its scalars."""
         stats.pop("request")
         valid, skipped = round(stats.pop("valid")), round(stats.pop("skipped"))
         unreadable = self._job.order.global_batch - valid
@@ -157,13 +158,15 @@ class Recorder:
             skipped_steps=self.progress.skipped_steps + skipped,
             skipped_in_a_row=self.progress.skipped_in_a_row + 1 if skipped else 0,
         )
+        values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
+        counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
+        counts["skipped_steps"] = self.progress.skipped_steps
+        scalars = {**values, **counts, **timing.milliseconds}
         if self._writer is not None:
-            values = {**stats, "lr": result.lr, "distill_weight": result.distill_weight}
-            counts = {"samples": self.progress.samples, "unreadable": unreadable, "skipped": skipped}
-            counts["skipped_steps"] = self.progress.skipped_steps
-            self._writer.write(step, {**values, **counts, **timing.milliseconds, "digest": digest})
+            self._writer.write(step, {**scalars, "digest": digest})
         if skipped:
             self._skipped(step)
+        return scalars
 
     def _skipped(self, step: int) -> None:
         in_a_row = self.progress.skipped_in_a_row

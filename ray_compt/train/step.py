@@ -23,7 +23,7 @@ from ray_compt.train.schedule import learning_rate
 from ray_compt.train.state import clamp_parameter
 from ray_compt.train.student import LARGEST_LOGIT_SCALE, Features
 
-STATS = ("loss", "task_loss", "distill_loss", "valid", "request", "skipped")
+STATS = ("loss", "task_loss", "distill_loss", "valid", "request", "skipped", "grad_norm")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -32,8 +32,9 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float64 [6] on the device, so that reading it may wait; "skipped" is 1 where
-            the loss or the gradient was not finite and the weights stayed as they were.
+        stats: `STATS` in order, float64 [7] on the device, so that reading it may wait; "skipped" is 1 where
+            the loss or the gradient was not finite and the weights stayed as they were, "grad_norm" is the
+            gradient's before clipping.
         digest: parts of the digest of the batch's samples (`data/sample_digest.py`), float64 [4], likewise.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
@@ -75,9 +76,9 @@ def train_step(
         return _losses(job, features, answers, valid, weight, batch.digest, request)
 
     numbers = backward_batch(engine, embed, losses, len(valid), micro_batch)
-    skipped = update_if_finite(engine, numbers[0], job.train.precision)
+    update = torch.stack(update_if_finite(engine, numbers[0], job.train.precision))
     clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
-    return StepResult(torch.cat([numbers[:-PARTS], skipped.reshape(1)]), numbers[-PARTS:], lr, weight)
+    return StepResult(torch.cat([numbers[:-PARTS], update]), numbers[-PARTS:], lr, weight)
 
 
 def inputs(
@@ -99,7 +100,7 @@ def _losses(
     digest: Words,
     request: Request,
 ) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's `STATS` but the last, and digest: float64 [9]."""
+    """This worker's share of the loss, and the global batch's `STATS` but the last two, and digest: float64 [9]."""
     batch = gather(features.image, features.text, valid)
     task = clip_loss(features.image, features.text, features.scale, batch)
     distill = torch.zeros_like(task)

@@ -86,6 +86,19 @@ def _foreign_cache(at: Place) -> list[str | Path]:
     return arguments
 
 
+def _with_samples(at: Place) -> Path:
+    """The run, as one that knows how many training samples it has."""
+    at.edit(at.folder / LEDGER, {"training_samples": 1438})
+    return at.run
+
+
+def _report_too_early(at: Place) -> list[str | Path]:
+    _with_samples(at)
+    stages = json.loads((at.folder / LEDGER).read_text())["stages"]
+    at.edit(at.folder / LEDGER, {"stages": [{**stage, "state": "running"} for stage in stages]})
+    return ["report", at.run]
+
+
 def _on_cluster(name: str, title: str, spoil: Spoil, place: str, *says: str) -> Row:
     return _run(name, title, spoil, place, *says, options=("--address", CLUSTER), ray=True)
 
@@ -235,6 +248,33 @@ RUNS = Chapter(
             lambda at: ["verify", at.write(LEDGER, "{").parent],
             LEDGER,
             ("the ledger cannot be read",),
+        ),
+        Row(
+            "report-nothing",
+            "A report on a folder that is no run",
+            lambda at: ["report", _with_samples(at), "--no-examples", at.model()],
+            "model/ledger.json",
+            ("no ledger here",),
+        ),
+        Row(
+            "report-early",
+            "A report on a run without a finished stage",
+            _report_too_early,
+            "run",
+            ("no stage of this run is done yet",),
+        ),
+        Row(
+            "report-out",
+            "A report to a place below a file",
+            lambda at: [
+                "report",
+                _with_samples(at),
+                "--no-examples",
+                "--out",
+                at.write("file", "x") / "a.html",
+            ],
+            "file/a.html",
+            ("cannot be written", "--out FILE"),
         ),
     ),
 )

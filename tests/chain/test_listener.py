@@ -36,7 +36,7 @@ def test_computed_features_are_added_up_over_workers_and_runs(listener: Listener
         listener(Event("features", {"computed": computed}))
     assert listener.features == 124
     listener._saved = -1e9
-    listener(Event("progress", {"step": 1, "loss": 1.0, "seconds": 1.0, "samples": 8}))
+    listener(Event("progress", {"step": 1, "loss": 1.0, "seconds": 1.0, "samples": 8, "scalars": {}}))
     assert json.loads((tmp_path / "ledger.json").read_text())["stages"][0]["teacher_samples"] == 124
     assert not (tmp_path / EVENTS).exists()
 

@@ -35,6 +35,29 @@ def test_the_ledger_says_what_every_stage_did(finished_run: FinishedRun) -> None
     assert all("lossless" in entry["growth"] for entry in book["stages"][1:])
 
 
+def test_grown_weights_are_as_good_as_the_predecessors(finished_run: FinishedRun) -> None:
+    """Growth is lossless here, so that the evaluation before the first step finds the predecessor's metrics."""
+    small, medium, large = ledger(finished_run.folder)["stages"]
+    assert small["grown_metrics"] == {}
+    for before, grown in ((small, medium), (medium, large)):
+        assert grown["grown_metrics"].keys() == before["metrics"].keys()
+        for name, value in before["metrics"].items():
+            assert abs(grown["grown_metrics"][name] - value) < 0.01, name
+
+
+def test_the_run_says_what_it_ran_with_and_leaves_a_report(finished_run: FinishedRun) -> None:
+    (start,) = json.loads((finished_run.folder / "environment.json").read_text())["starts"]
+    assert (
+        start["command"].startswith("compt train ")
+        and start["packages"]["torch"] == torch.__version__.split("+")[0]
+    )
+    report = (finished_run.folder / "report.html").read_text()
+    assert finished_run.output.rstrip().endswith(f"report: {finished_run.folder / 'report.html'}")
+    assert 'class="example ' in report
+    lines = (finished_run.folder / "02-medium" / "metrics.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["grad_norm"] > 0 for line in lines[:-1])
+
+
 def test_macs_are_three_forwards_of_the_student_and_one_of_the_teacher(finished_run: FinishedRun) -> None:
     entries = ledger(finished_run.folder)["stages"]
     macs = [count_macs(load_config(finished_run.folder / folder)) for folder in FOLDERS]

@@ -62,6 +62,12 @@ def test_wheel_holds_every_shipped_chain(names: set[str]):
     assert chains <= names
 
 
+def test_wheel_holds_the_reports_templates(names: set[str]):
+    templates = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("ray_compt/**/templates/*")}
+    assert {Path(name).name for name in templates} == {"report.html", "report.css", "report.js"}
+    assert templates <= names
+
+
 def test_wheel_holds_nothing_else(names: set[str]):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"ray_compt"}
 

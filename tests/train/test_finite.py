@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ray_compt.train.step import STATS
 from ray_compt.train.student import Student, exported
 from tests.train.tiny import MODEL, TEACHER_WIDTH, Share, difference, make_job, make_share, run_steps
 from tests.train.worlds import run_world
@@ -77,7 +78,8 @@ def results(
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_loss_that_is_not_finite_changes_nothing(results: tuple[dict, dict], kind: tuple[int, str]) -> None:
     bad, left_out = results[0][kind]
-    assert [stats[-1] for stats in bad["stats"]] == [0, 0, 1, 0]
+    assert _column(bad, "skipped") == [0, 0, 1, 0]
+    assert [math.isfinite(norm) for norm in _column(bad, "grad_norm")] == [True, True, False, True]
     assert not math.isfinite(bad["stats"][BAD][0])
     assert bad["updates"] == left_out["updates"] == LAST - 1
     assert difference(bad["weights"], left_out["weights"]) == 0
@@ -90,8 +92,13 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     results: tuple[dict, dict], kind: tuple[int, str], initial: str
 ) -> None:
     found = results[1][kind]
-    assert [stats[-1] for stats in found["stats"]] == [1, 1]
+    assert _column(found, "skipped") == [1, 1]
+    assert not any(map(math.isfinite, _column(found, "grad_norm")))
     assert all(math.isfinite(stats[0]) for stats in found["stats"])
     assert found["updates"] == 0
     for key in ("exp_avg", "exp_avg_sq"):
         assert all(not moment.any() for moment in found["moments"][key].values())
+
+
+def _column(found: dict[str, Any], name: str) -> list[float]:
+    return [stats[STATS.index(name)] for stats in found["stats"]]
