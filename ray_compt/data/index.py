@@ -81,8 +81,12 @@ def open_index(
     Raises:
         UserError: no shards, unreadable shards, or no usable sample.
     """
-    source = choose_source(spec, data, str(cache))
-    contents = source.scan(_patterns(spec), on_progress)
+    return index_of(choose_source(spec, data, str(cache)), _patterns(spec), on_progress)
+
+
+def index_of(source: Source, patterns: Sequence[str] = (), on_progress: Progress | None = None) -> Index:
+    """The index of a source that is there already. Raises UserError where nothing can be used."""
+    contents = source.scan(patterns, on_progress)
     return Index(source, contents.shards, list(contents.bad), list(contents.class_names), contents.digest)
 
 
