@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ray_compt.data import Index, Preprocess, evaluation_batches, normalise
+from ray_compt.data import Index, Preprocess, decode_window, evaluation_windows, normalise
 from ray_compt.errors import UserError
 from ray_compt.models.short_text import without_padding
 
@@ -62,7 +62,10 @@ def embed_split(
     labels: list[str | None] = []
     caption_ids: dict[str, int] = {}
     pairs: list[tuple[int, int]] = []
-    for part in evaluation_batches(index, preprocess, batch):
+    for window in evaluation_windows(index, batch):
+        part = decode_window(index, preprocess, window)
+        if not part.keys:
+            continue
         pixels = normalise(part.image.to(device), preprocess.mean, preprocess.std)
         images.append(model.encode_image(pixels, normalize=True).float())
         for captions, label in zip(part.captions, part.label):
