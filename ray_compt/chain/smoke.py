@@ -19,6 +19,7 @@ from rich.console import Console
 from ray_compt.chain.folder import run_place
 from ray_compt.chain.run import train_chain
 from ray_compt.config.schema import Chain, StageConfig
+from ray_compt.data.named import named_source
 from ray_compt.data.patterns import find_shards
 from ray_compt.errors import UserError
 from ray_compt.models.store import WEIGHTS_FILE
@@ -97,7 +98,7 @@ def _smoke_stage(stage: StageConfig, gpus: bool) -> StageConfig:
 
 def _shards(chain: Chain, folder: Place, console: Console) -> list[str] | str:
     train = chain.data.train
-    if isinstance(train, str) and train.startswith("builtin:"):
+    if named_source(train) is not None:
         return train
     try:
         return [find_shards(train)[0].url]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,6 +12,10 @@ import torch
 from ray_compt.data.index import Index
 from ray_compt.data.preprocess import Preprocess
 from ray_compt.data.samples import BadSample, EvalBatch, RawSample
+
+# Of a data set of which only a part is wanted.
+LONGEST_STRIP = 16
+FEWEST_STRIPS = 1024
 
 # A picture uint8 [3, H, W] and its sample's key to another picture of the same shape.
 Change = Callable[[torch.Tensor, str], torch.Tensor]
@@ -26,19 +32,25 @@ class EvalWindow:
     parts: tuple[tuple[int, int, int], ...]
 
 
-def evaluation_windows(index: Index, samples: int) -> Iterator[EvalWindow]:
-    """The whole data set as windows of `samples` samples in the order of the shards; the last may be smaller."""
+def evaluation_windows(index: Index, rows: int, samples: int | None = None) -> Iterator[EvalWindow]:
+    """The data set as windows of `rows` samples in the order of the shards; the last may be smaller.
+
+    Args:
+        index: the data.
+        rows: samples of a window.
+        samples: take only so many, in short strips that are spread evenly, so that data which lie sorted by class
+            keep their classes. None: all.
+    """
     parts: list[tuple[int, int, int]] = []
-    room = samples
-    for number, size in enumerate(index.sizes):
-        lo = 0
-        while lo < size:
-            hi = min(size, lo + room)
+    room = rows
+    for number, lo, end in _strips(index, samples):
+        while lo < end:
+            hi = min(end, lo + room)
             parts.append((number, lo, hi))
             lo, room = hi, room - (hi - lo)
             if not room:
                 yield EvalWindow(tuple(parts))
-                parts, room = [], samples
+                parts, room = [], rows
     if parts:
         yield EvalWindow(tuple(parts))
 
@@ -49,7 +61,14 @@ def decode_window(
     """The window's samples that can be decoded, in order; the others are listed in `bad`.
 
     Args:
+        index: the data.
+        preprocess: its deterministic side is used.
+        window: of that index.
         change: is applied to every picture at the model's size.
+
+    Raises:
+        OSError: a shard cannot be reached.
+        UserError: a shard changed since it was indexed.
     """
     pictures: list[torch.Tensor] = []
     samples: list[RawSample] = []
@@ -72,3 +91,21 @@ def decode_window(
         keys=[raw.key for raw in samples],
         bad=bad,
     )
+
+
+def _strips(index: Index, samples: int | None) -> Iterator[tuple[int, int, int]]:
+    """(shard number, lo, hi) of the samples to take: whole shards, or `samples` in strips that lie evenly."""
+    if samples is None or samples >= index.samples:
+        yield from ((number, 0, size) for number, size in enumerate(index.sizes))
+        return
+    # A strip of neighbours is one request to an object store.
+    count = -(-samples // min(LONGEST_STRIP, -(-samples // FEWEST_STRIPS)))
+    begins = [0, *itertools.accumulate(index.sizes)]
+    for strip in range(count):
+        length = (strip + 1) * samples // count - strip * samples // count
+        lo = strip * index.samples // count
+        while length:
+            number = bisect.bisect_right(begins, lo) - 1
+            taken = min(length, begins[number + 1] - lo)
+            yield number, lo - begins[number], lo - begins[number] + taken
+            lo, length = lo + taken, length - taken

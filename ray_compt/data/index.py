@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ray_compt.config.schema import DataConfig
-from ray_compt.data.digits import digits_source
+from ray_compt.data.named import named_source
 from ray_compt.data.samples import BadSample, RawSample, Shard
 from ray_compt.data.shard_table import Fields
 from ray_compt.data.source import Progress, Source
@@ -73,7 +73,8 @@ def open_index(
     New shards are walked by Ray tasks where Ray runs, by a few threads otherwise.
 
     Args:
-        spec: builtin:digits/train, builtin:digits/val, or shards as `patterns.find_shards` takes them.
+        spec: builtin:digits/train, builtin:digits/val, folder:PATH, torchvision:NAME/SPLIT?root=PATH, or shards as
+            `patterns.find_shards` takes them.
         data: its caption_field and class_field say what is looked for.
         cache: folder or URL; one that cannot be written costs a walk at each start, nothing else.
         on_progress: called with (shards done, shards in all) as new shards are walked.
@@ -92,9 +93,9 @@ def index_of(source: Source, patterns: Sequence[str] = (), on_progress: Progress
 
 def choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
     """How the data that `spec` names is read; nothing is looked up yet."""
-    patterns = _patterns(spec)
-    if len(patterns) == 1 and patterns[0].startswith("builtin:"):
-        return digits_source(patterns[0])
+    named = named_source(spec)
+    if named is not None:
+        return named
     # Reading tasks have other working directories.
     folder = cache if is_url(cache) else os.path.abspath(cache)
     return WebDatasetSource(folder, Fields(data.caption_field, data.class_field))

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import inspect
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class TorchvisionSource:
     Attributes:
         name: of the class in `torchvision.datasets`.
         root: folder that the data set takes as its root, on every node that reads.
-        split: "train", "test", or another one that the data set knows.
+        split: "train", "test", or another one that the data set knows; empty where it has only one.
     """
 
     name: str
@@ -41,9 +41,13 @@ class TorchvisionSource:
     def read(self, shard: Shard, lo: int, hi: int) -> Iterator[RawSample]:
         dataset, names = _opened(self), _class_names(self)
         for number in range(lo, hi):
-            picture, target = dataset[number]
-            name = names[int(target)]
-            yield RawSample(_key(number), _png(picture), [name], name)
+            try:
+                picture, target = dataset[number]
+                content, name = _png(picture), names[int(target)]
+            except Exception:  # Pillow raises nearly every exception there is on a broken picture.
+                content, name = b"", names[0]
+            # Without content it cannot be decoded, and is told as one bad sample of many.
+            yield RawSample(_key(number), content, [name], name)
 
     def keys(self, shard: Shard) -> list[str]:
         return [_key(number) for number in range(shard.samples)]
@@ -62,13 +66,8 @@ def _png(picture: Any) -> bytes:
 @functools.lru_cache(maxsize=4)
 def _opened(source: TorchvisionSource) -> Any:
     kind = _kind(source.name)
-    known = inspect.signature(kind.__init__).parameters
-    options: dict[str, Any] = {"download": False} if "download" in known else {}
-    if "split" in known:
-        options["split"] = source.split
-    elif "train" in known:
-        options["train"] = source.split == "train"
-    where = f"torchvision {source.name}"
+    where = f"torchvision:{source.name}"
+    options = _options(source, inspect.signature(kind.__init__).parameters, where)
     try:
         return kind(source.root, **options)
     except (RuntimeError, OSError) as error:
@@ -85,6 +84,23 @@ def _opened(source: TorchvisionSource) -> Any:
         ) from error
 
 
+def _options(source: TorchvisionSource, known: Collection[str], where: str) -> dict[str, Any]:
+    """What the data set's constructor takes besides its root."""
+    options: dict[str, Any] = {"download": False} if "download" in known else {}
+    if "split" in known:
+        # Left out, the data set's own default would be taken for what was asked.
+        return {**options, "split": source.split}
+    if "train" in known:
+        if source.split not in ("train", "test"):
+            raise UserError(f"it has no split {source.split!r}", where=where, mend="write /train or /test")
+        return {**options, "train": source.split == "train"}
+    if source.split:
+        raise UserError(
+            f"it has no splits, so no {source.split!r}", where=where, mend=f"write {where}?root={source.root}"
+        )
+    return options
+
+
 def _kind(name: str) -> Any:
     """A data set's class. Raises UserError: torchvision has none of that name."""
     from torchvision import datasets
@@ -99,7 +115,7 @@ def _kind(name: str) -> Any:
     near = difflib.get_close_matches(name, names, n=1)
     raise UserError(
         f"torchvision has no data set {name!r}",
-        where="torchvision",
+        where=f"torchvision:{name}",
         mend=f"did you mean {near[0]}?"
         if near
         else "its names are those of torchvision.datasets, as CIFAR10",
@@ -124,9 +140,9 @@ def _largest_target(source: TorchvisionSource, dataset: Any) -> int:
             return max(int(target) for target in found)
     try:
         return max(int(dataset[number][1]) for number in range(len(dataset)))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             "the data set does not have one class a picture",
-            where=f"torchvision {source.name}",
+            where=f"torchvision:{source.name}",
             mend="choose one for classification, or write shards with a class field",
         ) from error
