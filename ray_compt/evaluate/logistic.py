@@ -17,6 +17,8 @@ from ray_compt.data.randomness import permutation
 
 HELD_OUT = 0.2
 MAX_ITERATIONS = 1000
+# Largest entry of the mean loss's gradient at the end, as scikit-learn's `tol`.
+TOLERANCE = 1e-4
 # Exponents of 10 that are tried first; then the distance around the best is halved down to FINEST.
 EXPONENTS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
 FINEST = 1 / 8
@@ -56,35 +58,48 @@ def fit_logistic(
         l2: of the loss, scikit-learn's 1 / C.
         start: where to begin; None: at zero.
     """
-    dtype = torch.float64 if features.device.type == "cpu" else torch.float32
-    features = features.to(dtype)
+    features = features.to(torch.float64 if features.device.type == "cpu" else torch.float32)
+    # The same optimum in coordinates that L-BFGS finds it in sooner: the bias takes the features' mean, and one
+    # scale for all keeps the penalty's form.
+    mean = features.mean(dim=0)
+    centred = features - mean
+    scale = centred.square().mean().sqrt().clamp(min=1e-12)
+    centred = centred / scale
+    if start is None:
+        weight, bias = features.new_zeros(classes, features.shape[1]), features.new_zeros(classes)
+    else:
+        weight, bias = start.weight * scale, start.bias + start.weight @ mean
+    _minimise(centred, labels, weight, bias, (l2 / scale**2).item())
+    weight = weight / scale
+    return Linear(weight, bias - weight @ mean)
+
+
+def _minimise(features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, l2: float) -> None:
+    """Move weight [C, E] and bias [C] to the least loss, in place."""
+    optimizer = torch.optim.LBFGS(
+        [weight.requires_grad_(), bias.requires_grad_()],
+        max_iter=MAX_ITERATIONS,
+        tolerance_grad=TOLERANCE,
+        tolerance_change=1e-9,
+        line_search_fn="strong_wolfe",
+    )
+    rows = max(1, _CHUNK_ELEMENTS // len(bias))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        # As a mean, so that one tolerance suits every number of pictures.
+        penalty = l2 / (2 * len(features)) * weight.square().sum()
+        penalty.backward()
+        loss = penalty.detach()
+        for part, right in zip(features.split(rows), labels.split(rows)):
+            share = cross_entropy(part @ weight.T + bias, right, reduction="sum") / len(features)
+            share.backward()
+            loss = loss + share.detach()
+        return loss
+
     with torch.enable_grad():
-        weight = start.weight.clone() if start else features.new_zeros(classes, features.shape[1])
-        bias = start.bias.clone() if start else features.new_zeros(classes)
-        weight.requires_grad_(), bias.requires_grad_()
-        optimizer = torch.optim.LBFGS(
-            [weight, bias],
-            max_iter=MAX_ITERATIONS,
-            tolerance_grad=1e-6,
-            tolerance_change=1e-10,
-            line_search_fn="strong_wolfe",
-        )
-        rows = max(1, _CHUNK_ELEMENTS // classes)
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            # As a mean, so that one tolerance suits every number of pictures.
-            total = l2 / (2 * len(features)) * weight.square().sum()
-            total.backward()
-            loss = total.detach()
-            for part, right in zip(features.split(rows), labels.split(rows)):
-                share = cross_entropy(part @ weight.T + bias, right, reduction="sum") / len(features)
-                share.backward()
-                loss = loss + share.detach()
-            return loss
-
         optimizer.step(closure)
-    return Linear(weight.detach(), bias.detach())
+    weight.requires_grad_(False), bias.requires_grad_(False)
 
 
 def choose_l2(features: Tensor, labels: Tensor, classes: int, seed: int) -> Choice:
