@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
 
 import ray
 
 from ray_compt.config.schema import Chain
-from ray_compt.data import Index, Preprocess
+from ray_compt.data import Preprocess
 from ray_compt.errors import TrainingError
+from ray_compt.evaluate.result import EVALUATION_FILE, TaskResult, document, model_checksum, scalars
+from ray_compt.evaluate.suites import Suite
 from ray_compt.models import save_model
 from ray_compt.models.checksums import write_checksums
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
 from ray_compt.storage import open_place
 from ray_compt.train.checkpoint import read_weights
+from ray_compt.train.disk import explained
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import record_evaluation
 from ray_compt.train.stage import Trained
@@ -23,12 +26,11 @@ from ray_compt.train.student import LARGEST_LOGIT_SCALE, exported
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """A finished model and the split to evaluate it on."""
+    """A finished model, and what it is measured by."""
 
     folder: str
-    index: Index
+    suite: Suite
     preprocess: Preprocess
-    templates: tuple[str, ...]
     batch: int
     timeout_s: float
 
@@ -51,27 +53,33 @@ def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
     (job.path / "initial").remove()
 
 
-def evaluation_job(chain: Chain, job: StageJob, index: Index) -> EvaluationJob:
-    return EvaluationJob(
-        job.folder,
-        index,
-        job.preprocess,
-        tuple(chain.data.class_templates),
-        chain.evaluate.batch,
-        chain.evaluate.timeout_s,
-    )
+def evaluation_job(chain: Chain, job: StageJob, suite: Suite) -> EvaluationJob:
+    return EvaluationJob(job.folder, suite, job.preprocess, chain.evaluate.batch, chain.evaluate.timeout_s)
 
 
 def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
-    """Evaluate an exported model in a Ray task, and record the result beside its training metrics.
+    """Measure an exported model in a Ray task, write `evaluation.json`, and record the scalars with its metrics.
 
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
+    results = _results(job, gpus) if job.suite.tasks else []
+    place = open_place(job.folder)
+    model = {"checksum": model_checksum(job.folder), "step": step}
+    found = document(job.suite.name, job.suite.seed, model, results)
+    with explained(str(place / EVALUATION_FILE)):
+        (place / EVALUATION_FILE).write_text(json.dumps(found, indent=1) + "\n")
+    metrics = scalars(results)
+    if metrics:
+        record_evaluation(place, step, metrics)
+    return metrics
+
+
+def _results(job: EvaluationJob, gpus: float) -> list[TaskResult]:
     task = ray.remote(_evaluate).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
     reference = task.remote(job)
     try:
-        metrics = ray.get(reference, timeout=job.timeout_s)
+        return ray.get(reference, timeout=job.timeout_s)
     except ray.exceptions.GetTimeoutError as error:
         ray.cancel(reference, force=True)
         raise TrainingError(
@@ -79,26 +87,29 @@ def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
             where=job.folder,
             mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
         ) from error
-    record_evaluation(open_place(job.folder), step, metrics)
-    return metrics
 
 
-def _evaluate(job: EvaluationJob) -> dict[str, Any]:
+def _evaluate(job: EvaluationJob) -> list[TaskResult]:
+    """In the task's own process; where other nodes' GPUs or cores are free and worth starting, they embed."""
     import torch
 
-    from ray_compt.evaluate import evaluate_model
-    from ray_compt.models import build_model, load_config, load_state
+    from ray_compt.evaluate import Embedder, Here, logit_scale, run_suite
+    from ray_compt.evaluate.cluster import OnCluster, free_replicas
+    from ray_compt.evaluate.embed import Embedding
+    from ray_compt.models import build_model, load_config, load_state, make_tokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = load_config(job.folder)
     model = build_model(config)
     model.load_state_dict(load_state(job.folder))
-    return evaluate_model(
-        model.to(device),
-        config,
-        job.index,
-        job.preprocess,
-        templates=job.templates,
-        batch=job.batch,
-        device=device,
-    )
+    model.eval()
+    scale, tokenizer = logit_scale(model), make_tokenizer(config)
+    replicas = free_replicas(job.suite.pictures)
+    embedding: Embedding
+    if replicas.count > 1:
+        embedding = OnCluster(model, job.preprocess, batch=job.batch, replicas=replicas)
+    else:
+        mean, std = job.preprocess.mean, job.preprocess.std
+        embedder = Embedder(model.to(device), mean, std, batch=job.batch, device=device)
+        embedding = Here(embedder, job.preprocess)
+    return run_suite(job.suite, embedding, tokenizer, scale, device=device)

@@ -25,6 +25,7 @@ from ray_compt.chain.teachers import check_outside, stage_teacher
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order
 from ray_compt.errors import UserError
+from ray_compt.evaluate.suites import Suite
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import JsonLines
@@ -78,9 +79,12 @@ def train_chain(
             start_ray(address, chain_needs(chain), verbose=verbose)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
+            suite = inputs.suite(folder.index)
+            for note in suite.notes:
+                terminal.warn(note)
             check_caches(chain, plans, ledger.stages, inputs, step_limit)
             write_missing_cards(folder, chain, ledger, plans, alone)
-            run = _Run(chain, folder, ledger, terminal, inputs, step_limit, address is None, verbose)
+            run = _Run(chain, folder, ledger, terminal, inputs, suite, step_limit, address is None, verbose)
             run.train_family(plans, alone)
     if summary:
         print_summary(terminal, chain, plan_chain(chain, ledger.training_samples), ledger)
@@ -96,6 +100,7 @@ class _Run:
     ledger: Ledger
     terminal: Terminal
     inputs: Inputs
+    suite: Suite
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
@@ -183,9 +188,7 @@ class _Run:
         self.terminal.line(f"  {result_line(entry)}")
 
     def _evaluate(self, job: StageJob, plan: StagePlan) -> dict[str, float]:
-        if self.inputs.val is None:
-            return {}
-        task = evaluation_job(self.chain, job, self.inputs.val)
+        task = evaluation_job(self.chain, job, self.suite)
         return evaluate(task, gpus=plan.config.workers.gpus, step=job.steps)
 
     def _job(

@@ -21,6 +21,10 @@ def check(
     from ray_compt.cli.output import print_json, warn
 
     chain = open_chain(file, overrides)
+    if chain.evaluate.suite is not None:
+        from ray_compt.evaluate.suites import check_suite
+
+        check_suite(chain.evaluate.suite, chain.data)
     stages = describe_stages(chain)
     warnings = missing_shards(chain)
     for warning in warnings:

@@ -50,10 +50,9 @@ def run_suite(
     Raises:
         UserError: data that cannot be read, features that are not finite, texts that the tokenizer cannot tell apart.
     """
-    views = list(dict.fromkeys(view for task in suite.tasks for view in task.views))
-    if not views:
+    if not suite.tasks:
         return []
-    pictures = embedding.pictures(views, watch("pictures", sum(view.split.size for view in views)))
+    pictures = embedding.pictures(suite.views, watch("pictures", suite.pictures))
     tokens: dict[str, Tensor] = {}
     for task in suite.tasks:
         wanted = texts_of(task, pictures)

@@ -16,8 +16,9 @@ from typing import Any
 
 from ray_compt.config.schema import DataConfig
 from ray_compt.config.suite_file import load_suite
-from ray_compt.config.suite_keys import Kind, TaskConfig
+from ray_compt.config.suite_keys import Kind, SuiteConfig, TaskConfig
 from ray_compt.errors import UserError
+from ray_compt.evaluate.embed import View
 from ray_compt.evaluate.result import RETRIEVAL, ZERO_SHOT
 from ray_compt.evaluate.tasks import OpenIndex, Task, prepare_task
 from ray_compt.evaluate.texts import check_templates
@@ -45,6 +46,16 @@ class Suite:
     tasks: tuple[Task, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def views(self) -> list[View]:
+        """All that the tasks look at, each once."""
+        return list(dict.fromkeys(view for task in self.tasks for view in task.views))
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures that is."""
+        return sum(view.split.size for view in self.views)
+
 
 def open_suite(choice: str | None, data: DataConfig, train: bool, open_data: OpenIndex) -> Suite:
     """The suite that was chosen, with its data opened.
@@ -58,8 +69,22 @@ def open_suite(choice: str | None, data: DataConfig, train: bool, open_data: Ope
     Raises:
         UserError: no such file, a mistake in it, or data that do not fit a task.
     """
+    config = check_suite(choice, data)
+    if config is None:
+        return _own(choice or STANDARD, data, train and choice == CORE, open_data)
+    standard = _own(STANDARD, data, False, open_data)
+    own = tuple(prepare_task(task, config.seed, open_data) for task in config.tasks)
+    return Suite(config.name, config.seed, (*standard.tasks, *own), standard.notes)
+
+
+def check_suite(choice: str | None, data: DataConfig) -> SuiteConfig | None:
+    """All that can be said of a choice before any data are opened; the content of a suite file.
+
+    Raises:
+        UserError: as `open_suite`.
+    """
     if choice is None:
-        return _own(STANDARD, data, False, open_data)
+        return None
     if choice == CORE:
         if not data.val:
             raise UserError(
@@ -67,19 +92,16 @@ def open_suite(choice: str | None, data: DataConfig, train: bool, open_data: Ope
                 where="suite core",
                 mend="name shards in data.val, or with --data",
             )
-        return _own(CORE, data, train, open_data)
+        return None
     config = load_suite(choice)
-    standard = _own(STANDARD, data, False, open_data)
-    taken = {task.config.name for task in standard.tasks}
     for task in config.tasks:
-        if task.name in taken:
+        if task.name in (ZERO_SHOT, RETRIEVAL):
             raise UserError(
-                f"the task {task.name} would hide the one of this name on the validation split",
+                f"{task.name} is the name of a task on the validation split",
                 where=choice,
-                mend="give it another name",
+                mend="give the task another name",
             )
-    own = tuple(prepare_task(task, config.seed, open_data) for task in config.tasks)
-    return Suite(config.name, config.seed, (*standard.tasks, *own), standard.notes)
+    return config
 
 
 def _own(name: str, data: DataConfig, probes: bool, open_data: OpenIndex) -> Suite:

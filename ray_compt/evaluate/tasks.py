@@ -56,6 +56,10 @@ class Task:
         }
 
     @property
+    def splits(self) -> list[Split]:
+        return [self.data, self.train] if self.train else [self.data]
+
+    @property
     def views(self) -> list[View]:
         train = [View(self.train)] if self.train else []
         return [self.view, *self.corrupted.values(), *train]
