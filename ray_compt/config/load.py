@@ -55,7 +55,9 @@ def load_chain(file: str | Path, overrides: Sequence[str] = ()) -> Chain:
 def read_chain(file: str | Path, overrides: Sequence[str] = ()) -> LoadedChain:
     """As `load_chain`, keeping the places of all values."""
     path = find_chain(file)
-    tree = unfold(_read(path))
+    tree = unfold(
+        read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
+    )
     for text in overrides:
         tree = override(tree, text)
     tree = resolve(tree)
@@ -108,7 +110,18 @@ def shipped_chains() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
-def _read(path: Path) -> Node:
+def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
+    """The mapping of keys in a file of some `kind`, with the places of all values.
+
+    Args:
+        path: the file.
+        kind: what it is, for messages: "a chain file".
+        begin: how one begins, as an instruction.
+        page: the documentation that has an example.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, or no mapping.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(LARGEST_TEXT + 1)
@@ -121,8 +134,8 @@ def _read(path: Path) -> Node:
     tree = read_yaml(text, lambda line: f"{path}:{line}")
     if tree is None or not tree.mapping:
         found = "nothing" if tree is None else "no mapping"
-        mend = "begin with name:, data: and stages:; docs/chain_file.md has an example"
-        raise UserError(f"a chain file is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
+        mend = f"{begin}; {page} has an example"
+        raise UserError(f"{kind} is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
     return tree
 
 

@@ -87,14 +87,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class EvalBatch:
-    """Samples for evaluation, in the order of the shards; bad ones are left out.
+    """Samples for evaluation, in the order of the shards; bad ones are left out, so that n may be 0.
 
     Attributes:
         image: uint8 [n, 3, H, W], not yet normalised.
         captions: every caption of each sample, the raw one first.
         label: class of each sample, None where it has none.
         keys: n sample keys.
-        bad: samples skipped since the batch before.
+        bad: the samples that were left out.
     """
 
     image: torch.Tensor

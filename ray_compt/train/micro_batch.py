@@ -23,6 +23,7 @@ from torch import Tensor
 from ray_compt.config.schema import TrainConfig
 from ray_compt.data import Batch
 from ray_compt.errors import UserError
+from ray_compt.models.memory import is_out_of_memory
 from ray_compt.storage import Place
 from ray_compt.train.accumulate import backward_batch
 from ray_compt.train.deepspeed_setup import zero_stage
@@ -35,8 +36,6 @@ from ray_compt.train.student import Features, Student
 FILE = "micro_batch.json"
 # Of a GPU's memory: its allocator never packs perfectly.
 SPARE = 0.05
-# What torch's own allocator says, oneDNN inside it, and the C++ library.
-HOST_TEXTS = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory", "bad_alloc")
 # DeepSpeed's default, elements.
 REDUCE_BUCKET = 500_000_000
 
@@ -77,13 +76,6 @@ def largest_fitting(share: int, trial: Callable[[int], None]) -> int:
     while size and not _fits(trial, size):
         size //= 2
     return size
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the host had no memory left; torch has no exception of its own for the host."""
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in HOST_TEXTS)
-    )
 
 
 def engine_bytes(parameters: int, train: TrainConfig, workers: int) -> int:
