@@ -73,6 +73,20 @@ def evaluate(
         str | None,
         typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; by default a GPU if there is one."),
     ] = None,
+    suite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="clip_benchmark: evaluate on its data sets instead.")
+    ] = None,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Data set of the suite, or paper, vtab+, retrieval, all; may be repeated, or separated by commas.",
+        ),
+    ] = None,
+    dataset_root: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|URL", help="Where its data sets lie, such as 'DIR/{dataset_cleaned}'."),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -84,6 +98,23 @@ def evaluate(
 
     device = choose_device(device)
     subjects = find_subjects(path)
+    if suite or datasets or dataset_root:
+        from ray_compt.cli.wide import evaluate_wide
+
+        reads = {"--data": data, "--class-field": class_field, "--caption-field": caption_field}
+        evaluate_wide(
+            suite,
+            subjects,
+            datasets or (),
+            dataset_root,
+            contradicting=[name for name, value in {**reads, "--template": templates}.items() if value],
+            image_size=image_size,
+            batch=batch,
+            device=device,
+            as_json=as_json,
+            verbose=verbose,
+        )
+        return
     given = {"class_field": class_field, "caption_field": caption_field, "class_templates": templates}
     shards, settings = choose_split(path, data, {key: value for key, value in given.items() if value})
     index = open_index(shards, settings, index_cache() if data else open_place(path) / "index")

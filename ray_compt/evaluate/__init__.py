@@ -1,5 +1,7 @@
 """Evaluation of one model on one split: `evaluate_model`, and the pure metrics it is made of.
 
+`evaluate.clip_benchmark`, imported by whoever wants it, runs the optional clip_benchmark instead.
+
 Reads `models` and `data`; must not import Ray, `train`, `chain` or `cli`. Import it inside functions where
 start-up time matters: it brings torch.
 """
