@@ -28,6 +28,7 @@ from ray_compt.plan.cost import training_macs
 from ray_compt.plan.steps import stage_steps
 from ray_compt.teacher.frozen import FrozenModel
 from ray_compt.teacher.spec import spec_of
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.step import train_step
 from ray_compt.train.student import Student, exported, load_initial, make_optimizer
@@ -142,6 +143,7 @@ def _job(bench: Bench, cell: Cell, split: Index) -> StageJob:
         max_bad_share=0.0,
         distill=cell.distill,
         teacher_config=TeacherConfig(),
+        objective=ClipObjective(),
         teachers=teachers,
     )
 
