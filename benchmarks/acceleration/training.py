@@ -29,6 +29,7 @@ from ray_compt.storage import open_place
 from ray_compt.teacher.frozen import FrozenModel
 from ray_compt.teacher.spec import spec_of
 from ray_compt.train.carried import OptimizerState, read_carried, write_carried
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.state import MOMENTS, start_optimizer
 from ray_compt.train.step import train_step
@@ -149,6 +150,7 @@ def _job(bench: Bench, cell: Cell, split: Index) -> StageJob:
         max_bad_share=0.0,
         distill=cell.distill,
         teacher_config=TeacherConfig(),
+        objective=ClipObjective(),
         teachers=teachers,
     )
 

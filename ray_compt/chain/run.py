@@ -34,6 +34,7 @@ from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.stage import train_stage
@@ -244,6 +245,7 @@ class _Run:
             max_bad_share=self.chain.data.max_bad_share,
             distill=plan.distill,
             teacher_config=stage.teacher,
+            objective=ClipObjective(),
             teachers=self._teachers(plan, before, order),
             verbose=self.verbose,
         )

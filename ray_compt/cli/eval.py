@@ -46,8 +46,9 @@ def evaluate(
     suite: Annotated[
         str | None,
         typer.Option(
-            metavar="core|FILE",
-            help="core: also a linear probe and nearest neighbours, with intervals; FILE: the tasks of a suite file.",
+            metavar="core|clip_benchmark|FILE",
+            help="core: also a linear probe and nearest neighbours, with intervals; clip_benchmark: its data sets; "
+            "FILE: the tasks of a suite file.",
             show_default=False,
         ),
     ] = None,
@@ -86,6 +87,17 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Data set of the suite, or paper, vtab+, retrieval, all; may be repeated, or separated by commas.",
+        ),
+    ] = None,
+    dataset_root: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|URL", help="Where its data sets lie, such as 'DIR/{dataset_cleaned}'."),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -96,6 +108,23 @@ def evaluate(
 
     device = choose_device(device)
     subjects = find_subjects(path)
+    if suite == "clip_benchmark" or datasets or dataset_root:
+        from ray_compt.cli.wide import evaluate_wide
+
+        reads = {"--data": data, "--class-field": class_field, "--caption-field": caption_field}
+        evaluate_wide(
+            suite,
+            subjects,
+            datasets or (),
+            dataset_root,
+            contradicting=[name for name, value in {**reads, "--template": templates}.items() if value],
+            image_size=image_size,
+            batch=batch,
+            device=device,
+            as_json=as_json,
+            verbose=verbose,
+        )
+        return
     given = {"class_field": class_field, "caption_field": caption_field, "class_templates": templates}
     settings = choose_split(path, data, {key: value for key, value in given.items() if value}, suite)
     chosen = choose_suite(path, suite, settings, own_split=not data)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -55,19 +56,38 @@ def load_chain(file: str | Path, overrides: Sequence[str] = ()) -> Chain:
 def read_chain(file: str | Path, overrides: Sequence[str] = ()) -> LoadedChain:
     """As `load_chain`, keeping the places of all values."""
     path = find_chain(file)
-    tree = unfold(
-        read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
-    )
+    tree = read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
+    chain, tree = _validated(unfold(tree), overrides, str(path))
+    return LoadedChain(chain, path, tree)
+
+
+def make_chain(content: dict[str, Any], overrides: Sequence[str], where: str) -> Chain:
+    """A chain from the content of a chain file instead of a file, with overrides on top.
+
+    Args:
+        content: plain data.
+        overrides: `KEY=VALUE` texts, applied in order.
+        where: the place that errors name, unless they name an override.
+
+    Raises:
+        UserError: as `load_chain`.
+    """
+    tree = read_yaml(write_yaml(content), lambda _: where)
+    assert tree is not None
+    return _validated(unfold(tree), overrides, where)[0]
+
+
+def _validated(tree: Node, overrides: Sequence[str], where: str) -> tuple[Chain, Node]:
     for text in overrides:
         tree = override(tree, text)
     tree = resolve(tree)
-    _raise(_left_open(tree), path)
+    _raise(_left_open(tree), where)
     try:
         chain = Chain.model_validate(tree.plain())
     except ValidationError as error:
-        raise unite(problems_of(error, tree), str(path)) from None
-    _raise(_broken_rules(chain, tree), path)
-    return LoadedChain(chain, path, tree)
+        raise unite(problems_of(error, tree), where) from None
+    _raise(_broken_rules(chain, tree), where)
+    return chain, tree
 
 
 def dump_chain(chain: Chain) -> str:
@@ -139,11 +159,11 @@ def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
     return tree
 
 
-def _raise(problems: Iterable[UserError], path: Path) -> None:
+def _raise(problems: Iterable[UserError], where: str) -> None:
     # What is wrong in a shared section is wrong in every stage, and said once.
     distinct = {problem.message: problem for problem in problems}
     if distinct:
-        raise unite(distinct.values(), str(path))
+        raise unite(distinct.values(), where)
 
 
 def _left_open(node: Node) -> Iterator[UserError]:

@@ -239,6 +239,7 @@ def _batch(columns: dict[str, np.ndarray]) -> Batch:
         keys=keys,
         digest=total(columns["word_0"], columns["word_1"]),
         bad=bad,
+        labels=columns["label"].tolist(),
     )
 
 

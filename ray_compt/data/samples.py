@@ -74,6 +74,7 @@ class Batch:
         keys: n sample keys.
         digest: of these samples, readable or not (`sample_digest`).
         bad: the rows that are not valid, with the reason.
+        labels: n class names, empty where a sample has none.
     """
 
     step: int
@@ -83,6 +84,7 @@ class Batch:
     keys: list[str]
     digest: tuple[int, int] = (0, 0)
     bad: list[BadSample] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Evaluation of models: suites of tasks, the pure metrics they are made of, and `evaluate_model` on one split.
 
+`evaluate.clip_benchmark`, imported by whoever wants it, runs the optional clip_benchmark instead.
+
 Reads `models` and `data`; must not import `train`, `chain` or `cli`, and only `cluster.py` imports Ray. Import it
 inside functions where start-up time matters: it brings torch. `suites.py` says which tasks a suite has, `measure.py`
 what each kind of task does.
