@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ray_compt.data import Index, Preprocess, evaluation_batches, normalise
+from ray_compt.data import Index, Preprocess, decode_window, evaluation_windows, normalise
 from ray_compt.errors import UserError
 
 
@@ -44,7 +44,8 @@ def head_top1(
     place = {name: number for number, name in enumerate(classes)}
     weight, bias = weight.to(device), bias.to(device)
     right = counted = 0
-    for part in evaluation_batches(index, preprocess, batch):
+    for window in evaluation_windows(index, batch):
+        part = decode_window(index, preprocess, window)
         labelled = [row for row, label in enumerate(part.label) if label]
         if not labelled:
             continue
