@@ -47,7 +47,18 @@ PURE = (
 
 # `compt --help` answers in under a second: these may not import anything heavy at the top of a module.
 LIGHT = ("cli", "config", "errors.py", "__init__.py", "__main__.py")
-HEAVY = {"torch", "torchvision", "ray", "deepspeed", "open_clip", "timm", "pandas", "sklearn", "pyarrow"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "ray",
+    "deepspeed",
+    "open_clip",
+    "timm",
+    "pandas",
+    "sklearn",
+    "pyarrow",
+    "clip_benchmark",
+}
 
 LONGEST_FILE = 400
 OTHER_PEOPLES = {".git", ".venv", ".hypothesis", "runs", "build", "dist"}

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.acceleration.cell import Cell
 
 Result = dict[str, Any]
+RESULTS = Path(__file__).parent / "results"
 
 
 class Results:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 import torch
 
@@ -25,7 +27,7 @@ def train_missing(
     """
     missing = _missing(bench, cells, results)
     running: dict[Future[Result], Cell] = {}
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin) as pool:
         while missing or running:
             for cell in [
                 cell for cell in missing if cell.source is None or bench.folder(cell.source).exists()
@@ -41,6 +43,14 @@ def train_missing(
                     results.add(cell, measured)
                 _print(cell, measured)
     return True
+
+
+def _begin() -> None:
+    """One thread for torch, and an end when the parent ends, in the middle of a training too."""
+    torch.set_num_threads(1)
+    parent = parent_process()
+    assert parent is not None
+    Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _missing(bench: Bench, cells: Iterable[Cell], results: Results) -> list[Cell]:

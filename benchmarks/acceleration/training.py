@@ -1,9 +1,8 @@
 """Training one cell in this process: the product's own step, growth, schedule, losses and evaluation.
 
-What is left out is Ray and DeepSpeed: one worker in fp32 computes the same without them, to 1e-5 in the weights where
-neither clips gradients (`tests/integration/test_acceleration.py` holds it against `compt train`), and several times as
-many small trainings end in an hour. Here nothing is clipped; `compt train` with `grad_clip: null` clips at norm 1,
-because that is DeepSpeed 0.19's own default.
+What is left out is Ray and DeepSpeed: one worker in fp32 computes the same without them, to 1e-5 in the weights
+(`tests/integration/test_acceleration.py` holds it against `compt train`), and several times as many small trainings end
+in an hour.
 """
 
 from __future__ import annotations
@@ -16,21 +15,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.acceleration.cell import GLOBAL_BATCH, Cell
+from benchmarks.acceleration.cell import GLOBAL_BATCH, GRAD_CLIP, Cell
 from benchmarks.acceleration.epochs import Epochs
 from benchmarks.acceleration.family import Family
 from ray_compt.config.schema import DataConfig, TeacherConfig, WorkersConfig
 from ray_compt.data import Index, Order, make_preprocess, open_index
 from ray_compt.evaluate import evaluate_model
-from ray_compt.growth import grow
+from ray_compt.growth import grow, grow_moments
 from ray_compt.models import count_macs, load_state, save_model
 from ray_compt.plan.cost import training_macs
 from ray_compt.plan.steps import stage_steps
+from ray_compt.storage import open_place
 from ray_compt.teacher.frozen import FrozenModel
 from ray_compt.teacher.spec import spec_of
+from ray_compt.train.carried import OptimizerState, read_carried, write_carried
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.job import StageJob, StageTeacher
+from ray_compt.train.state import MOMENTS, start_optimizer
 from ray_compt.train.step import train_step
-from ray_compt.train.student import Student, exported, load_initial, make_optimizer
+from ray_compt.train.student import Student, exported, imported, load_initial, make_optimizer
 
 EVALUATED_AT_ONCE = 256
 
@@ -75,6 +78,7 @@ class PlainEngine:
         loss.backward()
 
     def step(self) -> None:
+        nn.utils.clip_grad_norm_(self.module.parameters(), GRAD_CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -90,9 +94,12 @@ def train_cell(bench: Bench, cell: Cell) -> dict[str, Any]:
     held_out = open_index(bench.data.val, bench.data, bench.work / "index")
     job = _job(bench, cell, split)
     student = _student(bench, cell, job)
+    engine = PlainEngine(student, make_optimizer(student, job.train))
+    if cell.optimizer == "carry":
+        _carry(bench, cell, engine)
     grown = _evaluate(bench, student.clip, job, held_out) if cell.source and cell.growth != "random" else {}
     began = time.perf_counter()
-    _train(bench, cell, job, student)
+    _train(bench, job, engine)
     seconds = time.perf_counter() - began
     save_model(
         bench.folder(cell),
@@ -101,6 +108,7 @@ def train_cell(bench: Bench, cell: Cell) -> dict[str, Any]:
         mean=job.preprocess.mean,
         std=job.preprocess.std,
     )
+    _keep_moments(bench.folder(cell), engine)
     cost = training_macs(
         count_macs(job.model),
         captions=1,
@@ -142,6 +150,7 @@ def _job(bench: Bench, cell: Cell, split: Index) -> StageJob:
         max_bad_share=0.0,
         distill=cell.distill,
         teacher_config=TeacherConfig(),
+        objective=ClipObjective(),
         teachers=teachers,
     )
 
@@ -152,16 +161,46 @@ def _student(bench: Bench, cell: Cell, job: StageJob) -> Student:
         weights = load_state(bench.folder(cell.source))
         if cell.growth != "continue":
             source = bench.family.model(cell.source.size)
-            place = len(list(cell.source.lineage()))
             weights = grow(
-                weights, source, job.model, operator=cell.growth, seed=cell.seed + place, noise=cell.noise
+                weights,
+                source,
+                job.model,
+                operator=cell.growth,
+                seed=_growth_seed(cell),
+                noise=cell.noise,
             )
         load_initial(student, weights)
     return student.to(bench.device)
 
 
-def _train(bench: Bench, cell: Cell, job: StageJob, student: Student) -> None:
-    engine = PlainEngine(student.train(), make_optimizer(student, job.train))
+def _growth_seed(cell: Cell) -> int:
+    return cell.seed + len(list(cell.lineage())) - 1
+
+
+def _keep_moments(folder: Path, engine: PlainEngine) -> None:
+    state = engine.optimizer.state
+    moments = {
+        key: exported({name: state[tensor][key].cpu() for name, tensor in engine.module.named_parameters()})
+        for key in MOMENTS
+    }
+    updates = int(next(iter(state.values()))["step"])
+    write_carried(open_place(folder / "moments.safetensors"), OptimizerState(moments, updates))
+
+
+def _carry(bench: Bench, cell: Cell, engine: PlainEngine) -> None:
+    """Let AdamW begin with the moments of the cell's source, grown."""
+    assert cell.source is not None
+    folder = bench.folder(cell.source)
+    found = read_carried(open_place(folder / "moments.safetensors"))
+    models = (bench.family.model(cell.source.size), bench.family.model(cell.size))
+    first, second = (found.moments[key] for key in MOMENTS)
+    grown = grow_moments((first, second), load_state(folder), *models, cell.growth, _growth_seed(cell))
+    named = {key: imported(dict(moment)) for key, moment in zip(MOMENTS, grown)}
+    start_optimizer(engine, named, found.updates)
+
+
+def _train(bench: Bench, job: StageJob, engine: PlainEngine) -> None:
+    engine.module.train()
     teachers = [FrozenModel(teacher.spec, bench.device) for teacher in job.teachers]
     taught = job.distill.last_step(job.steps)
     epochs = bench.work / "epochs"
@@ -175,7 +214,7 @@ def _train(bench: Bench, cell: Cell, job: StageJob, student: Student) -> None:
         ]
         result = train_step(engine, job, batch, answers or None, device)
     if not result.stats[0].isfinite():
-        raise FloatingPointError(f"{cell.path}: the loss is not finite")
+        raise FloatingPointError(f"{job.name}: the loss is not finite")
 
 
 def _evaluate(bench: Bench, model: nn.Module, job: StageJob, held_out: Index) -> dict[str, float]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_compt.chain.finish import EvaluationJob, evaluation_result
+from ray_compt.chain.finish import EvaluationJob, evaluation_results
 from ray_compt.chain.ledger import StageEntry
 from ray_compt.config.schema import Chain
+from ray_compt.evaluate.result import TaskResult, scalars
 from ray_compt.train.job import StageJob
 
 
@@ -23,7 +24,7 @@ def evaluate_grown(task: EvaluationJob, job: StageJob, *, gpus: float) -> dict[s
     """Evaluate the weights that a stage begins with, in a Ray task; nothing is recorded.
 
     Args:
-        task: the split and how it is read, as for the finished model.
+        task: what is measured, as for the finished model.
         job: the stage; its `initial` are the grown weights.
         gpus: of one worker.
 
@@ -31,10 +32,10 @@ def evaluate_grown(task: EvaluationJob, job: StageJob, *, gpus: float) -> dict[s
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
     assert job.initial is not None
-    return evaluation_result(_evaluate_initial, task, job.model, job.initial, gpus=gpus)
+    return scalars(evaluation_results(_evaluate_initial, task, job.model, job.initial, gpus=gpus))
 
 
-def _evaluate_initial(task: EvaluationJob, config: dict[str, Any], weights: str) -> dict[str, float]:
+def _evaluate_initial(task: EvaluationJob, config: dict[str, Any], weights: str) -> list[TaskResult]:
     from ray_compt.chain.finish import evaluate_weights
     from ray_compt.models.store import read_tensors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import ray
 
 from ray_compt.config.schema import Chain
-from ray_compt.data import Index, Preprocess
+from ray_compt.data import Preprocess
 from ray_compt.errors import TrainingError
+from ray_compt.evaluate.result import EVALUATION_FILE, TaskResult, document, model_checksum, scalars
+from ray_compt.evaluate.suites import Suite
 from ray_compt.models import save_model
 from ray_compt.models.checksums import write_checksums
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
 from ray_compt.storage import open_place
 from ray_compt.train.checkpoint import read_weights
+from ray_compt.train.disk import explained
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import record_evaluation
 from ray_compt.train.stage import Trained
@@ -24,12 +28,11 @@ from ray_compt.train.student import LARGEST_LOGIT_SCALE, exported
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """A finished model and the split to evaluate it on."""
+    """A finished model, and what it is measured by."""
 
     folder: str
-    index: Index
+    suite: Suite
     preprocess: Preprocess
-    templates: tuple[str, ...]
     batch: int
     timeout_s: float
 
@@ -52,36 +55,38 @@ def export(job: StageJob, trained: Trained, lineage: list[str]) -> None:
     (job.path / "initial").remove()
 
 
-def evaluation_job(chain: Chain, job: StageJob, index: Index) -> EvaluationJob:
-    return EvaluationJob(
-        job.folder,
-        index,
-        job.preprocess,
-        tuple(chain.data.class_templates),
-        chain.evaluate.batch,
-        chain.evaluate.timeout_s,
-    )
+def evaluation_job(chain: Chain, job: StageJob, suite: Suite) -> EvaluationJob:
+    return EvaluationJob(job.folder, suite, job.preprocess, chain.evaluate.batch, chain.evaluate.timeout_s)
 
 
 def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
-    """Evaluate an exported model in a Ray task, and record the result beside its training metrics.
+    """Measure an exported model in a Ray task, write `evaluation.json`, and record the scalars with its metrics.
 
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
-    metrics = evaluation_result(_evaluate, job, gpus=gpus)
-    record_evaluation(open_place(job.folder), step, metrics)
+    results = evaluation_results(_evaluate, job, gpus=gpus)
+    place = open_place(job.folder)
+    model = {"checksum": model_checksum(job.folder), "step": step}
+    found = document(job.suite.name, job.suite.seed, model, results)
+    with explained(str(place / EVALUATION_FILE)):
+        (place / EVALUATION_FILE).write_text(json.dumps(found, indent=1) + "\n")
+    metrics = scalars(results)
+    if metrics:
+        record_evaluation(place, step, metrics)
     return metrics
 
 
-def evaluation_result(
-    function: Callable[..., dict[str, float]], job: EvaluationJob, *arguments: Any, gpus: float
-) -> dict[str, float]:
-    """What `function(job, *arguments)` returns in a Ray task with a CPU and at most one GPU.
+def evaluation_results(
+    function: Callable[..., list[TaskResult]], job: EvaluationJob, *arguments: Any, gpus: float
+) -> list[TaskResult]:
+    """What `function(job, *arguments)` returns in a Ray task with a CPU and at most one GPU; [] without tasks.
 
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
+    if not job.suite.tasks:
+        return []
     task = ray.remote(function).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
     reference = task.remote(job, *arguments)
     try:
@@ -95,7 +100,7 @@ def evaluation_result(
         ) from error
 
 
-def _evaluate(job: EvaluationJob) -> dict[str, float]:
+def _evaluate(job: EvaluationJob) -> list[TaskResult]:
     from ray_compt.models import load_config, load_state
 
     return evaluate_weights(job, load_config(job.folder), load_state(job.folder))
@@ -103,22 +108,29 @@ def _evaluate(job: EvaluationJob) -> dict[str, float]:
 
 def evaluate_weights(
     job: EvaluationJob, config: dict[str, Any], state: Mapping[str, Any]
-) -> dict[str, float]:
-    """Evaluate a model of this configuration and these tensors in this process, on a GPU if it has one."""
+) -> list[TaskResult]:
+    """Evaluate a model of this configuration and these tensors, on a GPU if this process has one.
+
+    Where other nodes' GPUs or cores are free and worth starting, they embed.
+    """
     import torch
 
-    from ray_compt.evaluate import evaluate_model
-    from ray_compt.models import build_model
+    from ray_compt.evaluate import Embedder, Here, logit_scale, run_suite
+    from ray_compt.evaluate.cluster import OnCluster, free_replicas
+    from ray_compt.evaluate.embed import Embedding
+    from ray_compt.models import build_model, make_tokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = build_model(config)
     model.load_state_dict(state)
-    return evaluate_model(
-        model.to(device),
-        config,
-        job.index,
-        job.preprocess,
-        templates=job.templates,
-        batch=job.batch,
-        device=device,
-    )
+    model.eval()
+    scale, tokenizer = logit_scale(model), make_tokenizer(config)
+    replicas = free_replicas(job.suite.pictures)
+    embedding: Embedding
+    if replicas.count > 1:
+        embedding = OnCluster(model, job.preprocess, batch=job.batch, replicas=replicas)
+    else:
+        mean, std = job.preprocess.mean, job.preprocess.std
+        embedder = Embedder(model.to(device), mean, std, batch=job.batch, device=device)
+        embedding = Here(embedder, job.preprocess)
+    return run_suite(job.suite, embedding, tokenizer, scale, device=device)

@@ -11,7 +11,10 @@ from ray_compt.data import Index, Order, Preprocess, make_preprocess, open_index
 from ray_compt.data.listing import save_listing
 from ray_compt.data.order import chain_order
 from ray_compt.errors import UserError
+from ray_compt.evaluate.suites import Suite, open_suite
+from ray_compt.evaluate.tasks import OpenOnce
 from ray_compt.report.terminal import Terminal, plural
+from ray_compt.storage import Place
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class Inputs:
     chain: Chain
     train: Index
     val: Index | None
+
+    def suite(self, cache: Place) -> Suite:
+        """What every finished model is measured by; data that are not the run's own are indexed under `cache`.
+
+        Raises:
+            UserError: a mistake in the suite file, or data that do not fit a task.
+        """
+        opened = OpenOnce(cache)
+        opened.add(self.chain.data.train, self.chain.data, self.train)
+        if self.val is not None and self.chain.data.val:
+            opened.add(self.chain.data.val, self.chain.data, self.val)
+        return open_suite(self.chain.evaluate.suite, self.chain.data, True, opened)
 
     def order(self, global_batch: int) -> Order:
         return chain_order(self.chain, self.train.sizes, global_batch)

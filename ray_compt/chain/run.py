@@ -29,10 +29,12 @@ from ray_compt.chain.tracking import tracking
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order
 from ray_compt.errors import UserError
+from ray_compt.evaluate.suites import Suite
 from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.stage import train_stage
@@ -89,10 +91,15 @@ def train_chain(
                 record_start(folder.path, command)
                 inputs = open_inputs(chain, folder, terminal)
                 ledger.training_samples = inputs.train.samples
+                suite = inputs.suite(folder.index)
+                for note in suite.notes:
+                    terminal.warn(note)
                 check_caches(chain, plans, ledger.stages, inputs, step_limit)
                 write_missing_cards(folder, chain, ledger, plans, alone)
                 here = address is None
-                run = _Run(chain, folder, ledger, terminal, trackers, inputs, step_limit, here, verbose)
+                run = _Run(
+                    chain, folder, ledger, terminal, trackers, inputs, suite, step_limit, here, verbose
+                )
                 run.train_family(plans, alone)
     if summary:
         print_summary(terminal, chain, plan_chain(chain, ledger.training_samples), ledger)
@@ -109,6 +116,7 @@ class _Run:
     terminal: Terminal
     trackers: Trackers
     inputs: Inputs
+    suite: Suite
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
@@ -197,19 +205,18 @@ class _Run:
         self.terminal.line(f"  {result_line(entry)}")
 
     def _measure_growth(self, job: StageJob, plan: StagePlan, entry: StageEntry) -> StageEntry:
-        if self.inputs.val is None or not is_due(self.chain, job, entry):
+        if not self.suite.tasks or not is_due(self.chain, job, entry):
             return entry
-        task = evaluation_job(self.chain, job, self.inputs.val)
+        task = evaluation_job(self.chain, job, self.suite)
         grown = evaluate_grown(task, job, gpus=plan.config.workers.gpus)
         self.trackers.log(entry.folder, 0, prefixed("after_growth", grown))
         return self.ledger.update(entry, grown_metrics=grown)
 
     def _evaluate(self, job: StageJob, plan: StagePlan, entry: StageEntry) -> dict[str, float]:
-        if self.inputs.val is None:
-            return {}
-        task = evaluation_job(self.chain, job, self.inputs.val)
+        task = evaluation_job(self.chain, job, self.suite)
         metrics = evaluate(task, gpus=plan.config.workers.gpus, step=job.steps)
-        self.trackers.log(entry.folder, job.steps, prefixed("evaluation", metrics))
+        if metrics:
+            self.trackers.log(entry.folder, job.steps, prefixed("evaluation", metrics))
         return metrics
 
     def _job(
@@ -238,6 +245,7 @@ class _Run:
             max_bad_share=self.chain.data.max_bad_share,
             distill=plan.distill,
             teacher_config=stage.teacher,
+            objective=ClipObjective(),
             teachers=self._teachers(plan, before, order),
             verbose=self.verbose,
         )

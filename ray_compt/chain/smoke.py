@@ -19,8 +19,11 @@ from rich.console import Console
 from ray_compt.chain.folder import run_place
 from ray_compt.chain.run import train_chain
 from ray_compt.config.schema import Chain, StageConfig
+from ray_compt.data.named import named_source
 from ray_compt.data.patterns import find_shards
 from ray_compt.errors import UserError
+from ray_compt.evaluate.result import EVALUATION_FILE
+from ray_compt.evaluate.suites import CORE, check_suite
 from ray_compt.models.store import WEIGHTS_FILE
 from ray_compt.report.model_card import CARD_FILE
 from ray_compt.storage import Place, open_place
@@ -44,6 +47,7 @@ def smoke_test(
     Raises:
         UserError: whatever would stop the real run.
     """
+    check_suite(chain.evaluate.suite, chain.data)
     folder = open_place(f"{run_place(run_dir)}-smoke")
     folder.remove()
     shards = _shards(chain, folder, console)
@@ -58,7 +62,7 @@ def smoke_test(
         summary=False,
     )
     for stage in ledger["stages"]:
-        for needless in ("checkpoints", WEIGHTS_FILE, CARD_FILE):
+        for needless in ("checkpoints", WEIGHTS_FILE, CARD_FILE, EVALUATION_FILE):
             (folder / stage["folder"] / needless).remove()
     (folder / SHARD).remove()
     console.print(f"smoke test passed: {len(ledger['stages'])} stages of {SMOKE_STEPS} steps each")
@@ -70,7 +74,9 @@ def smoke_chain(chain: Chain, shards: list[str] | str, *, gpus: bool) -> Chain:
     data = chain.data.model_copy(
         update={"train": shards, "val": shards, "lanes": 1, "window_batches": 1, "max_bad_share": 0.5}
     )
-    evaluate = chain.evaluate.model_copy(update={"batch": SMOKE_BATCH})
+    # A suite file names whole data sets, which a rehearsal has no time for.
+    suite = chain.evaluate.suite if chain.evaluate.suite == CORE else None
+    evaluate = chain.evaluate.model_copy(update={"batch": SMOKE_BATCH, "suite": suite})
     stages = [_smoke_stage(stage, gpus) for stage in chain.stages]
     return chain.model_copy(update={"data": data, "evaluate": evaluate, "stages": stages})
 
@@ -97,7 +103,7 @@ def _smoke_stage(stage: StageConfig, gpus: bool) -> StageConfig:
 
 def _shards(chain: Chain, folder: Place, console: Console) -> list[str] | str:
     train = chain.data.train
-    if isinstance(train, str) and train.startswith("builtin:"):
+    if named_source(train) is not None:
         return train
     try:
         return [find_shards(train)[0].url]

@@ -21,6 +21,10 @@ def check(
     from ray_compt.cli.output import print_json, warn
 
     chain = open_chain(file, overrides)
+    if chain.evaluate.suite is not None:
+        from ray_compt.evaluate.suites import check_suite
+
+        check_suite(chain.evaluate.suite, chain.data)
     stages = describe_stages(chain)
     warnings = missing_shards(chain)
     for warning in warnings:
@@ -41,20 +45,22 @@ def describe_stages(chain: Chain) -> list[dict[str, Any]]:
 
 def missing_shards(chain: Chain) -> list[str]:
     """A line for each split whose shards cannot be found from here; no shard is opened."""
-    from ray_compt.data.digits import digits_source
+    from ray_compt.data.named import named_source
     from ray_compt.data.patterns import find_shards
 
     warnings = []
     for key, spec in (("data.train", chain.data.train), ("data.val", chain.data.val)):
         if spec is None:
             warnings.append(f"{key} is not set: stages will not be evaluated")
-        elif isinstance(spec, str) and spec.startswith("builtin:"):
-            digits_source(spec)
-        else:
-            try:
+            continue
+        named = named_source(spec)
+        try:
+            if named is None:
                 find_shards(spec)
-            except Exception as error:  # Drivers of remote stores raise what they like.
-                warnings.append(f"{key} cannot be found from here: {getattr(error, 'message', error)}")
+            else:
+                named.scan([])
+        except Exception as error:  # Drivers of remote stores raise what they like.
+            warnings.append(f"{key} cannot be found from here: {getattr(error, 'message', error)}")
     return warnings
 
 

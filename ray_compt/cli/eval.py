@@ -1,8 +1,9 @@
-"""`compt eval`: zero-shot accuracy and retrieval of trained models on a split."""
+"""`compt eval`: zero-shot accuracy and retrieval of trained models on a split, or the tasks of a suite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,21 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ray_compt.cli.options import JsonOutput, Verbose
-from ray_compt.errors import UserError, placed
+from ray_compt.errors import UserError
 
 if TYPE_CHECKING:
     from ray_compt.config.schema import DataConfig
-    from ray_compt.data import Index
-
-METRICS = {
-    "zero_shot_top1": "zero-shot",
-    "image_to_text_r1": "image→text R@1",
-    "image_to_text_r5": "R@5",
-    "image_to_text_r10": "R@10",
-    "text_to_image_r1": "text→image R@1",
-    "text_to_image_r5": "R@5",
-    "text_to_image_r10": "R@10",
-}
+    from ray_compt.evaluate import OpenOnce, Suite
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,15 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="core|clip_benchmark|FILE",
+            help="core: also a linear probe and nearest neighbours, with intervals; clip_benchmark: its data sets; "
+            "FILE: the tasks of a suite file.",
+            show_default=False,
+        ),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=1, metavar="PIXELS", help="Picture size, if not the model's own.")
     ] = None,
@@ -68,40 +68,83 @@ def evaluate(
             "--template", metavar="TEXT", help="Zero-shot prompt with {} for the class; may be repeated."
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Samples embedded at a time.")] = 256,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Samples embedded at a time; halved by itself where memory is short."
+        ),
+    ] = 256,
     device: Annotated[
         str | None,
         typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; by default a GPU if there is one."),
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            help="Ray cluster that embeds, or auto; by default this process does, without Ray.",
+            show_default=False,
+        ),
+    ] = None,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Data set of the suite, or paper, vtab+, retrieval, all; may be repeated, or separated by commas.",
+        ),
+    ] = None,
+    dataset_root: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|URL", help="Where its data sets lie, such as 'DIR/{dataset_cleaned}'."),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
-    """Evaluate trained models: zero-shot classification and image-text retrieval."""
-    from ray_compt.cli.index_cache import index_cache
-    from ray_compt.cli.output import print_json, warn
-    from ray_compt.data import open_index
-    from ray_compt.storage import open_place
+    """Evaluate trained models: zero-shot classification, image-text retrieval, and the tasks of a suite."""
+    from ray_compt.cli.eval_models import evaluate_subjects
+    from ray_compt.cli.eval_output import print_metrics, print_tasks
+    from ray_compt.cli.output import print_json
 
     device = choose_device(device)
     subjects = find_subjects(path)
-    given = {"class_field": class_field, "caption_field": caption_field, "class_templates": templates}
-    shards, settings = choose_split(path, data, {key: value for key, value in given.items() if value})
-    index = open_index(shards, settings, index_cache() if data else open_place(path) / "index")
-    if index.bad_samples:
-        warn(
-            f"{index.bad_samples} samples cannot be used, the first in {index.bad[0].shard}: {index.bad[0].reason}"
+    if suite == "clip_benchmark" or datasets or dataset_root:
+        from ray_compt.cli.wide import evaluate_wide
+
+        reads = {"--data": data, "--class-field": class_field, "--caption-field": caption_field}
+        evaluate_wide(
+            suite,
+            subjects,
+            datasets or (),
+            dataset_root,
+            contradicting=[name for name, value in {**reads, "--template": templates}.items() if value],
+            image_size=image_size,
+            batch=batch,
+            device=device,
+            as_json=as_json,
+            verbose=verbose,
         )
-    if class_field and not index.class_names:
+        return
+    given = {"class_field": class_field, "caption_field": caption_field, "class_templates": templates}
+    settings = choose_split(path, data, {key: value for key, value in given.items() if value}, suite)
+    chosen = choose_suite(path, suite, settings, own_split=not data)
+    if class_field and settings.val and not any(task.classes for task in chosen.tasks):
         raise UserError(
             f"no sample has a class in the JSON field {class_field!r}",
             where="--class-field",
             mend="correct the name, or leave the option out for retrieval alone",
         )
-    results = [_evaluate(subject, index, settings, image_size, batch, device) for subject in subjects]
+    with _cluster(address, verbose):
+        results = evaluate_subjects(
+            subjects, chosen, image_size, batch, device, on_cluster=address is not None, quiet=as_json
+        )
     if as_json:
-        print_json({"data": shards, "models": results})
+        named = {"data": settings.val} if suite is None else {"suite": chosen.name, "seed": chosen.seed}
+        print_json({**named, "models": results})
+    elif suite is None:
+        print_metrics(settings.val or "", results)
     else:
-        _print(shards, results)
+        print_tasks(chosen.name, results)
 
 
 def find_subjects(path: str) -> list[Subject]:
@@ -128,12 +171,12 @@ def find_subjects(path: str) -> list[Subject]:
 
 
 def choose_split(
-    path: str, given_shards: Sequence[str] | None, given: dict[str, Any]
-) -> tuple[str | list[str], DataConfig]:
-    """Shards to evaluate on, and how to read them: the options over the run's own settings.
+    path: str, given_shards: Sequence[str] | None, given: dict[str, Any], suite: str | None = None
+) -> DataConfig:
+    """The data to evaluate on, `val`, and how to read them: the options over the run's own settings.
 
     Raises:
-        UserError: no shards are given, and the path is no run folder with a validation split.
+        UserError: no shards are given, the path is no run folder with a validation split, and no suite names any.
     """
     from ray_compt.config import load_chain
     from ray_compt.config.schema import DataConfig
@@ -145,11 +188,56 @@ def choose_split(
         with chain_file.local() as file:
             settings = load_chain(file).data
     shards = _one_or_all(given_shards) if given_shards else settings.val
-    if not shards:
+    if not shards and suite in (None, "core"):
         raise UserError(
             "no shards to evaluate on", where="--data", mend="give --data SHARDS or --data builtin:digits/val"
         )
-    return shards, settings.model_copy(update=given)
+    return settings.model_copy(update={**given, "val": shards})
+
+
+def choose_suite(path: str, suite: str | None, settings: DataConfig, *, own_split: bool) -> Suite:
+    """The tasks, with their data opened; a run's own splits have their indexes in the run folder.
+
+    Args:
+        path: as given to the command.
+        suite: None, core or a file.
+        settings: of `choose_split`.
+        own_split: `settings.val` is the run's own, so that its training split belongs to it.
+
+    Raises:
+        UserError: data that cannot be read, or a mistake in the suite file.
+    """
+    from ray_compt.cli.index_cache import index_cache
+    from ray_compt.cli.output import warn
+    from ray_compt.evaluate import OpenOnce, open_suite
+    from ray_compt.storage import open_place
+
+    opened = OpenOnce(index_cache())
+    has_train = False
+    if own_split and settings.val:
+        of_run = OpenOnce(open_place(path) / "index")
+        opened.add(settings.val, settings, of_run(settings.val, settings))
+        has_train = suite == "core" and _open_train(settings, of_run, opened)
+    chosen = open_suite(suite, settings, has_train, opened)
+    for index in {split.name: split.index for task in chosen.tasks for split in task.splits}.values():
+        if index.bad_samples:
+            first = index.bad[0]
+            warn(f"{index.bad_samples} samples cannot be used, the first in {first.shard}: {first.reason}")
+    for note in chosen.notes:
+        warn(note)
+    return chosen
+
+
+def _open_train(settings: DataConfig, of_run: OpenOnce, opened: OpenOnce) -> bool:
+    """Whether the run's training split is still there, to learn probes from."""
+    from ray_compt.cli.output import warn
+
+    try:
+        opened.add(settings.train, settings, of_run(settings.train, settings))
+    except UserError as error:
+        warn(f"no linear probe and no k-NN, because the training split cannot be read: {error.message}")
+        return False
+    return True
 
 
 def choose_device(name: str | None) -> str:
@@ -181,50 +269,13 @@ def _one_or_all(shards: Sequence[str]) -> str | list[str]:
     return shards[0] if len(shards) == 1 else list(shards)
 
 
-def _evaluate(
-    subject: Subject, index: Index, settings: DataConfig, image_size: int | None, batch: int, device: str
-) -> dict[str, Any]:
-    from open_clip import get_model_preprocess_cfg
+@contextmanager
+def _cluster(address: str | None, verbose: bool) -> Iterator[None]:
+    """Connected to the Ray cluster, where one is given."""
+    if address is None:
+        yield
+        return
+    from ray_compt.train.cluster import connected
 
-    from ray_compt.data import make_preprocess
-    from ray_compt.evaluate import evaluate_model
-    from ray_compt.models import open_pretrained
-
-    with placed(subject.ref):
-        model, config = open_pretrained(subject.ref, image_size)
-    side = config["vision_cfg"].get("image_size", 224)
-    own = get_model_preprocess_cfg(model)
-    preprocess = make_preprocess(
-        settings.model_copy(update={"image_size": side}), config, seed=0, mean=own["mean"], std=own["std"]
-    )
-    with placed(subject.ref):
-        metrics = evaluate_model(
-            model.to(device),
-            config,
-            index,
-            preprocess,
-            templates=settings.class_templates,
-            batch=batch,
-            device=device,
-        )
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return {"name": subject.name, "path": subject.ref, "parameters": parameters, "metrics": metrics}
-
-
-def _print(spec: str | list[str], results: list[dict[str, Any]]) -> None:
-    from ray_compt.cli.output import print_table
-    from ray_compt.plan import format_count
-    from ray_compt.report.terminal import percent
-
-    shown = [key for key in METRICS if any(key in result["metrics"] for result in results)]
-    rows = [
-        [
-            result["name"],
-            format_count(result["parameters"]),
-            *(percent(result["metrics"].get(key)) for key in shown),
-        ]
-        for result in results
-    ]
-    samples = int(results[0]["metrics"]["samples"])
-    title = f"{samples:,} samples of {spec if isinstance(spec, str) else ', '.join(spec)}"
-    print_table(title, ["model", "parameters", *(METRICS[key] for key in shown)], rows)
+    with connected(address, verbose=verbose):
+        yield

@@ -10,6 +10,7 @@ from ray_compt import __version__
 from ray_compt.cli.check import check
 from ray_compt.cli.command import Command, Program
 from ray_compt.cli.eval import evaluate
+from ray_compt.cli.finetune import finetune
 from ray_compt.cli.grow import grow
 from ray_compt.cli.plan import plan
 from ray_compt.cli.report import report
@@ -31,6 +32,7 @@ app.command("check", cls=Command)(check)
 app.command("plan", cls=Command)(plan)
 app.command("train", cls=Command)(train)
 app.command("eval", cls=Command)(evaluate)
+app.command("finetune", cls=Command)(finetune)
 app.command("grow", cls=Command)(grow)
 app.command("report", cls=Command)(report)
 app.command("verify", cls=Command)(verify)

@@ -72,10 +72,11 @@ def _count_in_shards(data: DataConfig) -> tuple[int, str] | None:
     """As `count_samples`, None where counting would mean walking through large shards."""
     from ray_compt.cli.index_cache import index_cache
     from ray_compt.data import open_index
+    from ray_compt.data.named import named_source
     from ray_compt.data.patterns import find_shards
 
-    if isinstance(data.train, str) and data.train.startswith("builtin:"):
-        return open_index(data.train, data, index_cache()).samples, data.train
+    if named_source(data.train) is not None:
+        return open_index(data.train, data, index_cache()).samples, str(data.train)
     shards = find_shards(data.train)
     promised = _read_sizes({shard.url.rpartition("/")[0] for shard in shards})
     if all(shard.url in promised for shard in shards):

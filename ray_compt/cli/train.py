@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
+from ray_compt.cli.driving import driving
 from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
-
-TERMINATED = 128 + signal.SIGTERM
-STOPPED = "stopped; what was trained is kept, and the same command goes on from the last checkpoint"
 
 
 class Service(str, Enum):
@@ -67,27 +63,11 @@ def train(
     from ray_compt.forkserver import preloading
 
     chain = open_chain(file, overrides or ())
-    signal.signal(signal.SIGTERM, _terminate)
     folder = run_dir or f"runs/{chain.name}"
-    with preloading() if address is None else nullcontext(), _connection():
+    with preloading() if address is None else nullcontext(), driving():
         ledger = _train(chain, folder, smoke, individual, address, track or [], as_json, verbose)
     if as_json:
         print_json(ledger)
-
-
-@contextmanager
-def _connection() -> Iterator[None]:
-    """Leave Ray at the end, and say how to go on where somebody stopped us."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(STOPPED) from None
-    except SystemExit:
-        # SIGTERM's. Where it broke off one of Ray's calls, Ray has put an exit code of its own in.
-        print(STOPPED, file=sys.stderr)
-        raise SystemExit(TERMINATED) from None
-    finally:
-        _disconnect()
 
 
 def _train(
@@ -143,14 +123,3 @@ def _report(run_dir: str, console: Any) -> None:
     else:
         line = Text(f"report: {place}")
     console.print(line, soft_wrap=True)
-
-
-def _terminate(_signal: int, _frame: Any) -> None:
-    raise SystemExit(TERMINATED)
-
-
-def _disconnect() -> None:
-    """Leave Ray: what we started ends here, and nothing of ours stays on a cluster."""
-    ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
-        ray.shutdown()

@@ -10,6 +10,7 @@ from ray_compt.config.load import (
     dump_chain,
     find_chain,
     load_chain,
+    make_chain,
     read_chain,
     shipped_chains,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "dump_chain",
     "find_chain",
     "load_chain",
+    "make_chain",
     "read_chain",
     "shipped_chains",
 ]

@@ -79,6 +79,8 @@ def _describe(annotation: Any) -> str:
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
     if origin is tuple:
         return f"a list of {len(args)} {_PLURALS[args[0]]}"
+    if origin is list and get_origin(args[0]) is Literal:
+        return f"a list of {', '.join(get_args(args[0]))}"
     if origin is list:
         return f"a list of {_PLURALS.get(args[0], 'sections')}"
     if origin is dict or annotation is dict:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -55,17 +56,38 @@ def load_chain(file: str | Path, overrides: Sequence[str] = ()) -> Chain:
 def read_chain(file: str | Path, overrides: Sequence[str] = ()) -> LoadedChain:
     """As `load_chain`, keeping the places of all values."""
     path = find_chain(file)
-    tree = unfold(_read(path))
+    tree = read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
+    chain, tree = _validated(unfold(tree), overrides, str(path))
+    return LoadedChain(chain, path, tree)
+
+
+def make_chain(content: dict[str, Any], overrides: Sequence[str], where: str) -> Chain:
+    """A chain from the content of a chain file instead of a file, with overrides on top.
+
+    Args:
+        content: plain data.
+        overrides: `KEY=VALUE` texts, applied in order.
+        where: the place that errors name, unless they name an override.
+
+    Raises:
+        UserError: as `load_chain`.
+    """
+    tree = read_yaml(write_yaml(content), lambda _: where)
+    assert tree is not None
+    return _validated(unfold(tree), overrides, where)[0]
+
+
+def _validated(tree: Node, overrides: Sequence[str], where: str) -> tuple[Chain, Node]:
     for text in overrides:
         tree = override(tree, text)
     tree = resolve(tree)
-    _raise(_left_open(tree), path)
+    _raise(_left_open(tree), where)
     try:
         chain = Chain.model_validate(tree.plain())
     except ValidationError as error:
-        raise unite(problems_of(error, tree), str(path)) from None
-    _raise(_broken_rules(chain, tree), path)
-    return LoadedChain(chain, path, tree)
+        raise unite(problems_of(error, tree), where) from None
+    _raise(_broken_rules(chain, tree), where)
+    return chain, tree
 
 
 def dump_chain(chain: Chain) -> str:
@@ -108,7 +130,18 @@ def shipped_chains() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
-def _read(path: Path) -> Node:
+def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
+    """The mapping of keys in a file of some `kind`, with the places of all values.
+
+    Args:
+        path: the file.
+        kind: what it is, for messages: "a chain file".
+        begin: how one begins, as an instruction.
+        page: the documentation that has an example.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, or no mapping.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(LARGEST_TEXT + 1)
@@ -121,16 +154,16 @@ def _read(path: Path) -> Node:
     tree = read_yaml(text, lambda line: f"{path}:{line}")
     if tree is None or not tree.mapping:
         found = "nothing" if tree is None else "no mapping"
-        mend = "begin with name:, data: and stages:; docs/chain_file.md has an example"
-        raise UserError(f"a chain file is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
+        mend = f"{begin}; {page} has an example"
+        raise UserError(f"{kind} is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
     return tree
 
 
-def _raise(problems: Iterable[UserError], path: Path) -> None:
+def _raise(problems: Iterable[UserError], where: str) -> None:
     # What is wrong in a shared section is wrong in every stage, and said once.
     distinct = {problem.message: problem for problem in problems}
     if distinct:
-        raise unite(distinct.values(), str(path))
+        raise unite(distinct.values(), where)
 
 
 def _left_open(node: Node) -> Iterator[UserError]:

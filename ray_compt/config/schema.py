@@ -343,13 +343,27 @@ class IndividualConfig(Section):
 class EvaluateConfig(Section):
     """Evaluation after every stage."""
 
-    batch: int = Field(256, ge=1, description="Samples embedded at a time.")
+    suite: str | None = Field(
+        None,
+        description="What is measured besides zero-shot accuracy and retrieval on data.val: `core` adds a linear probe "
+        "and nearest neighbours there, the path of a suite file its tasks (docs/evaluation.md); null: nothing.",
+    )
+    batch: int = Field(
+        256, ge=1, description="Samples embedded at a time, halved by itself where memory is short."
+    )
     timeout_s: float = Field(
         3600, gt=0, le=LONGEST_WAIT_S, description="Seconds after which an evaluation counts as hung."
     )
     after_growth: bool = Field(
         True, description="Also evaluate a stage's grown weights before its first step."
     )
+
+    @field_validator("suite")
+    @classmethod
+    def _names_a_suite(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise broken_rule("names no suite", "write core, the path of a suite file, or null")
+        return value
 
 
 class StageConfig(Section):

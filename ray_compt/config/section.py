@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 
-def broken_rule(message: str, mend: str, *key: str) -> PydanticCustomError:
+def broken_rule(message: str, mend: str, *key: str | int) -> PydanticCustomError:
     """The error of a rule that a type cannot express; `key` is the path of the key to blame."""
     return PydanticCustomError("rule", "{message}", {"message": message, "mend": mend, "key": key})
 

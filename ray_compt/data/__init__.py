@@ -10,16 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ray_compt.data.evaluation import evaluation_batches
-    from ray_compt.data.index import Index, open_index
+    from ray_compt.data.evaluation import EvalWindow, decode_window, evaluation_windows
+    from ray_compt.data.index import Index, index_of, open_index
     from ray_compt.data.order import Order, legal_world_sizes
     from ray_compt.data.pipeline import worker_batches
     from ray_compt.data.preprocess import Preprocess, make_preprocess, normalise
     from ray_compt.data.samples import BadSample, Batch, EvalBatch, RawSample, Shard
 
 _HOMES = {
-    "evaluation": ("evaluation_batches",),
-    "index": ("Index", "open_index"),
+    "evaluation": ("EvalWindow", "decode_window", "evaluation_windows"),
+    "index": ("Index", "index_of", "open_index"),
     "order": ("Order", "legal_world_sizes"),
     "pipeline": ("worker_batches",),
     "preprocess": ("Preprocess", "make_preprocess", "normalise"),
@@ -31,12 +31,15 @@ __all__ = [
     "BadSample",
     "Batch",
     "EvalBatch",
+    "EvalWindow",
     "Index",
     "Order",
     "Preprocess",
     "RawSample",
     "Shard",
-    "evaluation_batches",
+    "decode_window",
+    "evaluation_windows",
+    "index_of",
     "legal_world_sizes",
     "make_preprocess",
     "normalise",

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ray_compt.config.schema import DataConfig
-from ray_compt.data.digits import digits_source
+from ray_compt.data.named import named_source
 from ray_compt.data.samples import BadSample, RawSample, Shard
 from ray_compt.data.shard_table import Fields
 from ray_compt.data.source import Progress, Source
@@ -73,7 +73,8 @@ def open_index(
     New shards are walked by Ray tasks where Ray runs, by a few threads otherwise.
 
     Args:
-        spec: builtin:digits/train, builtin:digits/val, or shards as `patterns.find_shards` takes them.
+        spec: builtin:digits/train, builtin:digits/val, folder:PATH, torchvision:NAME/SPLIT?root=PATH, or shards as
+            `patterns.find_shards` takes them.
         data: its caption_field and class_field say what is looked for.
         cache: folder or URL; one that cannot be written costs a walk at each start, nothing else.
         on_progress: called with (shards done, shards in all) as new shards are walked.
@@ -81,16 +82,20 @@ def open_index(
     Raises:
         UserError: no shards, unreadable shards, or no usable sample.
     """
-    source = choose_source(spec, data, str(cache))
-    contents = source.scan(_patterns(spec), on_progress)
+    return index_of(choose_source(spec, data, str(cache)), _patterns(spec), on_progress)
+
+
+def index_of(source: Source, patterns: Sequence[str] = (), on_progress: Progress | None = None) -> Index:
+    """The index of a source that is there already. Raises UserError where nothing can be used."""
+    contents = source.scan(patterns, on_progress)
     return Index(source, contents.shards, list(contents.bad), list(contents.class_names), contents.digest)
 
 
 def choose_source(spec: str | Sequence[str], data: DataConfig, cache: str) -> Source:
     """How the data that `spec` names is read; nothing is looked up yet."""
-    patterns = _patterns(spec)
-    if len(patterns) == 1 and patterns[0].startswith("builtin:"):
-        return digits_source(patterns[0])
+    named = named_source(spec)
+    if named is not None:
+        return named
     # Reading tasks have other working directories.
     folder = cache if is_url(cache) else os.path.abspath(cache)
     return WebDatasetSource(folder, Fields(data.caption_field, data.class_field))

@@ -89,7 +89,7 @@ def worker_batches(
     Raises:
         UserError: no batch within the time, `world` does not divide the lanes, or the data changed.
     """
-    _hush()
+    hush()
     plan_with_the_whole_cluster()
     windows = window_reads(index, order, rank=rank, world=world, first_step=first_step, last_step=last_step)
     build = _Build(
@@ -135,7 +135,7 @@ class _Build:
     world: int
 
     def dataset(self, windows: list[WindowRead]) -> ray.data.Dataset:
-        with DataContext.current(_quiet_context(self.world)):
+        with DataContext.current(quiet_context(self.world)):
             items = ray.data.from_items(
                 [{"window": window.to_json()} for window in windows], override_num_blocks=len(windows)
             )
@@ -239,6 +239,7 @@ def _batch(columns: dict[str, np.ndarray]) -> Batch:
         keys=keys,
         digest=total(columns["word_0"], columns["word_1"]),
         bad=bad,
+        labels=columns["label"].tolist(),
     )
 
 
@@ -252,8 +253,8 @@ def _copied(column: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
     return copy
 
 
-def _quiet_context(world: int) -> DataContext:
-    """A copy of the process's Ray Data settings: ordered, silent, and leaving room for the other workers."""
+def quiet_context(world: int = 1) -> DataContext:
+    """A copy of the process's Ray Data settings: ordered, silent, leaving room for the others of `world` readers."""
     context = DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     store = ray.cluster_resources().get("object_store_memory", 0)
@@ -271,7 +272,7 @@ def _quiet_context(world: int) -> DataContext:
     return context
 
 
-def _hush() -> None:
+def hush() -> None:
     """Keep Ray Data off the terminal, except where ray_compt itself is asked for everything (-v)."""
     if not logging.getLogger("ray_compt").isEnabledFor(logging.DEBUG):
         for name, level in _CHATTER.items():
@@ -282,12 +283,13 @@ def _hush() -> None:
 
 def _readers(world: int) -> int:
     """Decoding tasks for one of `world` workers: its share of the cores that really exist."""
-    cores = min(ray.cluster_resources().get("CPU", 1), _nodes() * (os.cpu_count() or 1))
-    return max(1, int(cores // world))
+    return max(1, cluster_cores() // world)
 
 
-def _nodes() -> int:
-    return sum(node["Alive"] for node in ray.nodes())
+def cluster_cores() -> int:
+    """Cores that the cluster really has: what Ray counts, but no more than its nodes have, at least 1."""
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    return max(1, int(min(ray.cluster_resources().get("CPU", 1), nodes * (os.cpu_count() or 1))))
 
 
 def _nothing_came(timeout_s: float, reader_cpus: float) -> UserError:

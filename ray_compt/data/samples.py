@@ -74,6 +74,7 @@ class Batch:
         keys: n sample keys.
         digest: of these samples, readable or not (`sample_digest`).
         bad: the rows that are not valid, with the reason.
+        labels: n class names, empty where a sample has none.
     """
 
     step: int
@@ -83,18 +84,19 @@ class Batch:
     keys: list[str]
     digest: tuple[int, int] = (0, 0)
     bad: list[BadSample] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class EvalBatch:
-    """Samples for evaluation, in the order of the shards; bad ones are left out.
+    """Samples for evaluation, in the order of the shards; bad ones are left out, so that n may be 0.
 
     Attributes:
         image: uint8 [n, 3, H, W], not yet normalised.
         captions: every caption of each sample, the raw one first.
         label: class of each sample, None where it has none.
         keys: n sample keys.
-        bad: samples skipped since the batch before.
+        bad: the samples that were left out.
     """
 
     image: torch.Tensor

@@ -27,6 +27,7 @@ ROW_SCHEMA = pa.schema(
         ("key", pa.string()),
         ("image", pa.large_binary()),
         ("captions", pa.list_(pa.string())),
+        ("label", pa.string()),
         ("epoch", pa.int64()),
         ("shard", pa.string()),
         ("word_0", pa.uint64()),
@@ -55,7 +56,7 @@ class ReadWindows:
 class DecodeRows:
     """Encoded rows in; pictures, tokens and validity out, one row for each.
 
-    The columns: image uint8 [3, H, W], text int32 [K, L], valid bool, key, the words uint64 of the batch's
+    The columns: image uint8 [3, H, W], text int32 [K, L], valid bool, key, label, the words uint64 of the batch's
     digest, and shard and error of rows that are not valid.
     """
 
@@ -72,6 +73,7 @@ class DecodeRows:
             "text": texts,
             "valid": np.array([not error for error in errors]),
             "key": _strings([row["key"] for row in rows]),
+            "label": _strings([row["label"] for row in rows]),
             **{word: np.array([row[word] for row in rows], dtype=np.uint64) for word in ("word_0", "word_1")},
             "shard": _strings([row["shard"] if error else "" for row, error in zip(rows, errors)]),
             "error": _strings(errors),
@@ -99,6 +101,7 @@ def _table(rows: list[Row]) -> pa.Table:
             "key": [row.raw.key for row in rows],
             "image": [row.raw.image for row in rows],
             "captions": [row.raw.captions for row in rows],
+            "label": [row.raw.label or "" for row in rows],
             "epoch": [row.epoch for row in rows],
             "shard": [row.shard for row in rows],
             "word_0": [row.words[0] for row in rows],

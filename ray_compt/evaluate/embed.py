@@ -1,95 +1,171 @@
-"""Features of a whole split: what the metrics compare. To embed something else of a sample, change `Embedded`."""
+"""Features of whole splits: what the metrics compare.
+
+A `View` is what a task wants to see of a data set; an `Embedding` turns views and tokens into features, `Here` in this
+process, `cluster.OnCluster` on the replicas of a Ray cluster. Both run the same `Embedder`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ray_compt.data import Index, Preprocess, evaluation_batches, normalise
+from ray_compt.data import EvalBatch, EvalWindow, Index, Preprocess, decode_window, evaluation_windows
 from ray_compt.errors import UserError
-from ray_compt.models.short_text import without_padding
+from ray_compt.evaluate.corruptions import Corruption
+from ray_compt.evaluate.embedder import Embedder
 
-Tokenizer = Callable[[list[str]], Tensor]
+# Called with the number of pictures, or captions, that were just embedded.
+Progress = Callable[[int], None]
+T = TypeVar("T")
+MOST_THREADS = 8
+
+
+def ignore(_count: int) -> None:
+    """The progress that nobody watches."""
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """A split seen through a model; features are float32, of unit length, on the model's device.
+class Split:
+    """A data set as tasks name it.
 
     Attributes:
-        images: [N, E], the readable samples in the order of the split.
-        texts: [U, E], the distinct captions in order of first appearance.
-        pairs: [M, 2] int64 (picture, caption): which caption belongs to which picture.
-        labels: each picture's class name, None where it has none.
+        name: how it was named, for people.
+        fields: what is read of a sample (caption field, class field).
+        samples: take only so many, spread evenly; None: all.
+        index: its samples.
     """
 
-    images: Tensor
-    texts: Tensor
-    pairs: Tensor
+    name: str
+    fields: tuple[str, str | None]
+    samples: int | None
+    index: Index = field(compare=False)
+
+    @property
+    def size(self) -> int:
+        """Samples that are taken."""
+        return self.index.samples if self.samples is None else min(self.samples, self.index.samples)
+
+
+@dataclass(frozen=True)
+class View:
+    """A split, perhaps with its pictures made worse."""
+
+    split: Split
+    corruption: Corruption | None = None
+
+    def windows(self, rows: int) -> Iterator[EvalWindow]:
+        return evaluation_windows(self.split.index, rows, self.split.samples)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A view through a model.
+
+    Attributes:
+        features: [N, E] float32 of unit length on the CPU, the readable samples in the order of the split.
+        captions: each picture's, the raw one first.
+        labels: each picture's class, None where it has none.
+        unreadable: samples that could not be decoded, and are left out.
+    """
+
+    features: Tensor
+    captions: list[list[str]]
     labels: list[str | None]
+    unreadable: int
 
 
-@torch.inference_mode()
-def embed_split(
-    model: nn.Module,
-    index: Index,
-    preprocess: Preprocess,
-    tokenizer: Tokenizer,
-    *,
-    batch: int,
-    captions_per_image: int = 1,
-    device: str | torch.device = "cpu",
-) -> Embedded:
-    """Embed every readable sample of a split; samples that cannot be read are left out.
+class Embedding(Protocol):
+    """Where a model's features come from."""
 
-    Args:
-        model: an open_clip CLIP on `device`, in evaluation mode.
-        index: the split.
-        preprocess: its deterministic side is used (resize, centre crop).
-        tokenizer: captions -> int64 [n, L].
-        batch: pictures, or captions, embedded at a time.
-        captions_per_image: how many of a picture's captions take part, the first ones. 1 is the usual
-            protocol: shards with several captions carry the raw one first.
-        device: where the model lies.
+    def pictures(self, views: Sequence[View], progress: Progress = ignore) -> Mapping[View, Pictures]:
+        """Every view's features. Raises UserError: a view without a readable picture."""
+        ...
 
-    Raises:
-        UserError: the split has no readable sample.
-    """
-    images: list[Tensor] = []
-    labels: list[str | None] = []
-    caption_ids: dict[str, int] = {}
-    pairs: list[tuple[int, int]] = []
-    for part in evaluation_batches(index, preprocess, batch):
-        pixels = normalise(part.image.to(device), preprocess.mean, preprocess.std)
-        images.append(model.encode_image(pixels, normalize=True).float())
-        for captions, label in zip(part.captions, part.label):
-            # As a set: a picture may carry the same caption twice.
-            own = dict.fromkeys(captions[:captions_per_image])
-            pairs += [(len(labels), caption_ids.setdefault(caption, len(caption_ids))) for caption in own]
-            labels.append(label)
-    if not labels:
-        raise UserError(
-            f"none of the {index.samples} samples to evaluate on can be decoded",
-            where=index.shards[0].path,
-            mend="give shards with whole pictures (JPEG, PNG, WebP) of at most 67,108,864 pixels",
-        )
-    texts = embed_texts(model, list(caption_ids), tokenizer, batch=batch, device=device)
-    return Embedded(torch.cat(images), texts, torch.tensor(pairs, device=device), labels)
+    def texts(self, tokens: Tensor, progress: Progress = ignore) -> Tensor:
+        """Features [n, E] float32 of unit length on the CPU, of tokens int64 [n, L]."""
+        ...
 
 
-@torch.inference_mode()
-def embed_texts(
-    model: nn.Module,
-    texts: list[str],
-    tokenizer: Tokenizer,
-    *,
-    batch: int,
-    device: str | torch.device = "cpu",
-) -> Tensor:
-    """Unit features [len(texts), E] float32 of captions, `batch` at a time."""
-    parts = [texts[low : low + batch] for low in range(0, len(texts), batch)]
-    tokens = [without_padding(model, tokenizer(part)).to(device) for part in parts]
-    return torch.cat([model.encode_text(part, normalize=True).float() for part in tokens])
+@dataclass(frozen=True)
+class Here:
+    """In this process, the next pictures being decoded meanwhile."""
+
+    embedder: Embedder
+    preprocess: Preprocess
+
+    def pictures(self, views: Sequence[View], progress: Progress = ignore) -> Mapping[View, Pictures]:
+        return {view: self._view(view, progress) for view in views}
+
+    def texts(self, tokens: Tensor, progress: Progress = ignore) -> Tensor:
+        parts = []
+        for part in tokens.split(self.embedder.batch):
+            parts.append(self.embedder.texts(part))
+            progress(len(part))
+        return torch.cat(parts)
+
+    def _view(self, view: View, progress: Progress) -> Pictures:
+        collected = Collected(view)
+        jobs = (self._decoding(view, window) for window in view.windows(self.embedder.batch))
+        for batch in ahead(jobs, decoding_threads()):
+            features = self.embedder.pictures(batch.image)
+            collected.add(features, batch.captions, batch.label, len(batch.bad))
+            progress(len(batch.keys) + len(batch.bad))
+        return collected.pictures()
+
+    def _decoding(self, view: View, window: EvalWindow) -> Callable[[], EvalBatch]:
+        return lambda: decode_window(view.split.index, self.preprocess, window, view.corruption)
+
+
+class Collected:
+    """Gathers the parts of one view."""
+
+    def __init__(self, view: View):
+        self._view = view
+        self._features: list[Tensor] = []
+        self._captions: list[list[str]] = []
+        self._labels: list[str | None] = []
+        self._unreadable = 0
+
+    def add(
+        self, features: Tensor, captions: list[list[str]], labels: list[str | None], unreadable: int
+    ) -> None:
+        if labels:
+            self._features.append(features)
+        self._captions += captions
+        self._labels += labels
+        self._unreadable += unreadable
+
+    def pictures(self) -> Pictures:
+        """Raises UserError: not one picture could be read."""
+        if not self._labels:
+            index = self._view.split.index
+            raise UserError(
+                f"none of the {self._view.split.size} samples to evaluate on can be decoded",
+                where=index.shards[0].path,
+                mend="give shards with whole pictures (JPEG, PNG, WebP) of at most 67,108,864 pixels",
+            )
+        return Pictures(torch.cat(self._features), self._captions, self._labels, self._unreadable)
+
+
+def decoding_threads() -> int:
+    """Threads that decode while another computes: Pillow lets them run at the same time."""
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
+
+
+def ahead(jobs: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
+    """Results of the jobs in order, each begun before the one ahead of it was asked for."""
+    waiting: deque = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for job in jobs:
+            waiting.append(pool.submit(job))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""Retrieval recall and zero-shot accuracy from features: pure functions of tensors.
+"""Retrieval recall from features: pure functions of tensors.
 
 Every metric here is a statement about ranks, so `ranks` is the one place where ties and several right
 answers are decided. To add a metric that reads ranks, add a function; nothing here knows models or data.
@@ -81,7 +81,7 @@ def image_to_text(
     Returns:
         k -> fraction in [0, 1].
     """
-    return _recall(ranks(images, texts, pairs), at)
+    return recall(ranks(images, texts, pairs), at)
 
 
 def text_to_image(
@@ -94,20 +94,13 @@ def text_to_image(
 
     Args, Returns: as `image_to_text`.
     """
+    return recall(caption_ranks(images, texts, pairs), at)
+
+
+def caption_ranks(images: Tensor, texts: Tensor, pairs: Tensor) -> Tensor:
+    """[M] int64: for every (picture, caption) pair, the `ranks` of its caption that looks for its pictures."""
     found = ranks(texts, images, pairs.flip(1))
-    return _recall(found[pairs[:, 1].to(found.device)], at)
-
-
-def top1(images: Tensor, classes: Tensor, labels: Tensor) -> float:
-    """Zero-shot accuracy: the share of pictures that are strictly nearest to their own class.
-
-    Args:
-        images: [N, E] unit features, N > 0.
-        classes: [C, E] unit features, one a class.
-        labels: [N] int64, each picture's class.
-    """
-    pictures = torch.arange(len(images), device=labels.device)
-    return _recall(ranks(images, classes, torch.stack([pictures, labels], dim=1)), (1,))[1]
+    return found[pairs[:, 1].to(found.device)]
 
 
 def require_finite(features: Tensor) -> None:
@@ -120,5 +113,6 @@ def require_finite(features: Tensor) -> None:
         )
 
 
-def _recall(found: Tensor, at: Sequence[int]) -> dict[int, float]:
+def recall(found: Tensor, at: Sequence[int]) -> dict[int, float]:
+    """Share of the ranks [Q] below each k."""
     return {k: (found < k).double().mean().item() for k in at}

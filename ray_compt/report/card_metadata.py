@@ -13,6 +13,8 @@ TAGS = ("clip", "ray_compt", "chain-of-models-pre-training")
 NAMES = {
     "zero_shot_top1": "zero-shot top-1",
     "zero_shot_top5": "zero-shot top-5",
+    "zero_shot_mean_per_class": "zero-shot mean per class",
+    "zero_shot_ece": "zero-shot calibration error",
     **{f"image_to_text_r{k}": f"image to text R@{k}" for k in (1, 5, 10)},
     **{f"text_to_image_r{k}": f"text to image R@{k}" for k in (1, 5, 10)},
 }

@@ -9,16 +9,16 @@ backward the inner product of its features with their gradients. It costs a seco
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ray_compt.train.finite import gradient_factor
-from ray_compt.train.student import Features
+from ray_compt.train.objective import Outputs
 
-Embed = Callable[[slice], Features]
-Losses = Callable[[Features], tuple[Tensor, Tensor]]
+Embed = Callable[[slice], Outputs]
+Losses = Callable[[Any], tuple[Tensor, Tensor]]
 
 
 class Engine(Protocol):
@@ -36,8 +36,8 @@ def backward_batch(
 
     Args:
         engine: whose parameters receive the gradient.
-        embed: features of the given rows of this worker's share.
-        losses: from the features of the whole share to this worker's part of the loss, whose sum over workers
+        embed: outputs of the given rows of this worker's share.
+        losses: from the outputs of the whole share to this worker's part of the loss, whose sum over workers
             is the loss, and to the global batch's numbers, of which the first is the loss.
         share: this worker's rows of the global batch.
         micro_batch: most rows that run at once; the last part may be smaller. None: the share.
@@ -51,8 +51,8 @@ def backward_batch(
         engine.backward(loss * gradient_factor(numbers[0]), scale_wrt_gas=False)
         return numbers
     with torch.no_grad():
-        features = _joined([embed(part) for part in parts])
-    gradients, numbers = feature_gradients(features, losses)
+        outputs = _joined([embed(part) for part in parts])
+    gradients, numbers = output_gradients(outputs, losses)
     factor = gradient_factor(numbers[0])
     for part in parts:
         # DeepSpeed only adds up until the last part, which it may reduce over workers.
@@ -68,26 +68,27 @@ def split(share: int, micro_batch: int | None) -> list[slice]:
     return [slice(start, min(start + size, share)) for start in range(0, share, size)]
 
 
-def feature_gradients(features: Features, losses: Losses) -> tuple[list[Tensor | None], Tensor]:
-    """The loss's gradient of each tensor of `Features`, None where the loss does not use it; and its numbers."""
-    leaves = [tensor.detach().requires_grad_() for tensor in features.tensors]
-    loss, numbers = losses(Features.of(leaves))
+def output_gradients(outputs: Outputs, losses: Losses) -> tuple[list[Tensor | None], Tensor]:
+    """The loss's gradient of each tensor of `Outputs`, None where the loss does not use it; and its numbers."""
+    leaves = [tensor.detach().requires_grad_() for tensor in outputs.tensors]
+    loss, numbers = losses(outputs.of(leaves))
     return list(torch.autograd.grad(loss, leaves, allow_unused=True)), numbers
 
 
-def inner_product(features: Features, gradients: Sequence[Tensor | None], rows: slice, parts: int) -> Tensor:
-    """Sum of the features of `rows` times their gradients: a scalar with the loss's gradient of the weights.
+def inner_product(outputs: Outputs, gradients: Sequence[Tensor | None], rows: slice, parts: int) -> Tensor:
+    """Sum of the outputs of `rows` times their gradients: a scalar with the loss's gradient of the weights.
 
-    Every part computes the same scale, so each takes one of `parts` equal shares of the scale's gradient.
+    Every part computes the same shared tensors, so each takes one of `parts` equal shares of their gradient.
     """
-    total = features.image.new_zeros(())
-    for tensor, gradient in zip(features.tensors, gradients):
+    total = outputs.tensors[-1].new_zeros(())
+    for place, (tensor, gradient) in enumerate(zip(outputs.tensors, gradients)):
         if gradient is not None:
-            mine = gradient / parts if tensor is features.scale else gradient[rows]
+            mine = gradient / parts if place < outputs.shared else gradient[rows]
             total = total + (tensor * mine).sum()
     return total
 
 
-def _joined(parts: list[Features]) -> Features:
-    scales, *rowwise = zip(*(part.tensors for part in parts))
-    return Features.of([scales[0], *map(torch.cat, rowwise)])
+def _joined(parts: list[Outputs]) -> Outputs:
+    first, shared = parts[0], parts[0].shared
+    rowwise = zip(*(part.tensors[shared:] for part in parts))
+    return first.of([*first.tensors[:shared], *map(torch.cat, rowwise)])

@@ -19,9 +19,14 @@ def compile_towers(clip: Any) -> None:
         clip: an open_clip model. Its text tower is compiled for any number and length of captions, because captions
             come in groups (`models/short_text.py`); its image tower for the shapes that come.
     """
-    clip.visual.compile()
+    compile_image_tower(clip)
     text: nn.Module = clip.transformer if hasattr(clip, "transformer") else clip.text
     text.compile(dynamic=True)
+
+
+def compile_image_tower(model: Any) -> None:
+    """Compile the image tower of an open_clip model, or of what has one as `visual`, alone."""
+    model.visual.compile()
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def deepspeed_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
         # Changing the loss's dtype or gradient's would change the result between ZeRO stages.
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 2**31,
+        # 0 is no clipping; DeepSpeed takes an absent key for 1.
+        "gradient_clipping": config.grad_clip or 0.0,
     }
-    if config.grad_clip is not None:
-        merged["gradient_clipping"] = config.grad_clip
     return merged

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,13 +15,12 @@ from ray_compt.distill.loss import (
     relational_terms,
     worker_share,
 )
-from ray_compt.train.job import StageJob, StageTeacher
 from ray_compt.train.loss import Gathered
+from ray_compt.train.objective import Answer, Gather
 from ray_compt.train.student import Features
 
-# A teacher's features of this worker's samples: unit vectors, float32 [n, E_t] and [n, K, E_t].
-Answer = tuple[Tensor, Tensor]
-Gather = Callable[[Tensor, Tensor, Tensor], Gathered]
+if TYPE_CHECKING:
+    from ray_compt.train.job import StageJob, StageTeacher
 
 
 def distillation_share(

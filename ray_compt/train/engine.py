@@ -9,12 +9,11 @@ import torch
 
 from ray_compt.models.store import read_tensors
 from ray_compt.train.carried import read_carried
-from ray_compt.train.compiling import compile_towers
 from ray_compt.train.deepspeed_setup import deepspeed_config
 from ray_compt.train.gradient_norm import quicken_norm
 from ray_compt.train.job import StageJob
 from ray_compt.train.state import EngineState, restore_state, start_optimizer
-from ray_compt.train.student import Student, imported, load_initial, make_optimizer
+from ray_compt.train.student import imported, make_optimizer
 
 
 def build_engine(
@@ -25,12 +24,12 @@ def build_engine(
     Weights go into the module before `deepspeed.initialize`, which copies them into its fp32 masters, and
     the optimizer's moments after it. Those of a checkpoint come before those that a grown stage begins with.
     """
-    student = Student(job.model, job.map_widths, job.seed, checkpointing=job.train.activation_checkpointing)
+    student = job.objective.build(job)
     if state is not None:
         with torch.no_grad():
             student.load_state_dict(state.weights)
     elif job.initial is not None:
-        load_initial(student, read_tensors(job.initial))
+        job.objective.load(student, read_tensors(job.initial))
     student.to(device)
     engine, *_ = deepspeed.initialize(
         model=student,
@@ -51,5 +50,5 @@ def build_engine(
         named = {key: imported(moment) for key, moment in carried.moments.items()}
         start_optimizer(engine, named, carried.updates)
     if job.train.compile:
-        compile_towers(student.clip)
+        job.objective.compile(student)
     return engine

@@ -12,6 +12,7 @@ from ray_compt.models.checksums import document_digest
 from ray_compt.storage import Place, open_place
 from ray_compt.teacher import TeacherSpec
 from ray_compt.teacher.feature_cache import CacheSpec
+from ray_compt.train.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class StageJob:
         model: open_clip's configuration.
         steps: optimizer steps of the whole stage.
         distill: the distillation loss and its weight over time.
+        objective: what is minimised.
         teachers: who teaches; none where nothing is distilled.
         max_bad_share: share of unreadable samples above which the stage stops.
     """
@@ -64,6 +66,7 @@ class StageJob:
     max_bad_share: float
     distill: DistillPlan
     teacher_config: TeacherConfig
+    objective: Objective
     teachers: tuple[StageTeacher, ...] = ()
     carried: str | None = None
     verbose: bool = False
@@ -97,5 +100,6 @@ class StageJob:
             "index": self.index.digest,
             "order": [self.order.global_batch, self.order.lanes, self.order.window_batches],
             "captions": self.preprocess.captions_per_image,
+            **self.objective.identity,
         }
         return document_digest(identity)

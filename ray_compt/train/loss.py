@@ -1,4 +1,4 @@
-"""The contrastive loss over the global batch, the same for every number of workers.
+"""The losses over the global batch, the same for every number of workers.
 
 Each worker computes its own rows against everybody's features, such that the workers' losses *sum* to the
 loss of the global batch; gradients flow back through the gather. Nothing here knows DeepSpeed or Ray.
@@ -74,6 +74,32 @@ def gather(image: Tensor, text: Tensor, valid: Tensor) -> Gathered:
         torch.cat(flags),
         dist.get_rank() * len(image),
     )
+
+
+def total_over_workers(number: Tensor) -> Tensor:
+    """The sum over workers of a number without a gradient."""
+    total = number.detach().clone()
+    if world_size() > 1:
+        dist.all_reduce(total)
+    return total
+
+
+def classification_share(logits: Tensor, classes: Tensor, total: Tensor, label_smoothing: float) -> Tensor:
+    """This worker's share of the cross-entropy, averaged over the V samples of the global batch that have a class.
+
+    Args:
+        logits: of this worker's samples, float32 [n, C].
+        classes: int64 [n]; -1 marks samples that take no part.
+        total: V, a number.
+        label_smoothing: e of the target (1 - e) one-hot + e / C (arXiv 1512.00567, section 7).
+
+    Returns:
+        float32 scalar; the sum over workers is the loss, 0 where V is.
+    """
+    losses = F.cross_entropy(
+        logits, classes, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing
+    )
+    return losses / total.clamp(min=1)
 
 
 def clip_loss(image: Tensor, text: Tensor, scale: Tensor, batch: Gathered) -> Tensor:

@@ -9,6 +9,7 @@ under ZeRO 2 its backward pass sends them gradients. What DeepSpeed will take is
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
 import json
@@ -18,25 +19,22 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from ray_compt.config.schema import TrainConfig
 from ray_compt.data import Batch
 from ray_compt.errors import UserError
+from ray_compt.models.memory import is_out_of_memory
 from ray_compt.storage import Place
 from ray_compt.train.accumulate import backward_batch
 from ray_compt.train.deepspeed_setup import zero_stage
-from ray_compt.train.distilling import distillation_share
 from ray_compt.train.job import StageJob
-from ray_compt.train.loss import Gathered, clip_loss
-from ray_compt.train.step import DTYPES, inputs
-from ray_compt.train.student import Features, Student
+from ray_compt.train.loss import Gathered
+from ray_compt.train.objective import DTYPES, Exchange, Outputs, Targets
 
 FILE = "micro_batch.json"
 # Of a GPU's memory: its allocator never packs perfectly.
 SPARE = 0.05
-# What torch's own allocator says, oneDNN inside it, and the C++ library.
-HOST_TEXTS = ("DefaultCPUAllocator", "could not create a primitive", "could not create a memory", "bad_alloc")
 # DeepSpeed's default, elements.
 REDUCE_BUCKET = 500_000_000
 
@@ -77,13 +75,6 @@ def largest_fitting(share: int, trial: Callable[[int], None]) -> int:
     while size and not _fits(trial, size):
         size //= 2
     return size
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the host had no memory left; torch has no exception of its own for the host."""
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in HOST_TEXTS)
-    )
 
 
 def engine_bytes(parameters: int, train: TrainConfig, workers: int) -> int:
@@ -160,7 +151,7 @@ def _key(job: StageJob, share: int, device: torch.device) -> str:
     teachers = [teacher.width for teacher in job.teachers]
     identity: list[Any] = [job.model, job.distill.kind, teachers, job.preprocess.captions_per_image]
     identity += [train.precision, zero_stage(train, world), train.activation_checkpointing, train.deepspeed]
-    identity += [train.compile]
+    identity += [train.compile, job.objective.identity]
     identity += [share, world, name, memory, torch.__version__]
     digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
     return f"{name}, {train.precision}, share {share}: {digest}"
@@ -179,34 +170,29 @@ class _Trial:
         self._job, self._share, self._device = job, share, device
 
     def __call__(self, micro_batch: int) -> None:
-        job, device = self._job, self._device
-        student = Student(
-            job.model, job.map_widths, job.seed, checkpointing=job.train.activation_checkpointing
-        ).to(device, DTYPES[job.train.precision])
+        job, device, objective = self._job, self._device, self._job.objective
+        student = objective.build(job).to(device, DTYPES[job.train.precision])
         kept = _set_aside(job, student, device)
         batch = _made_up_batch(job, self._share)
         backward_batch(
             _Alone(),
-            lambda rows: Features.of(student(*inputs(job, batch, rows, device, student.clip))),
+            lambda rows: objective.outputs(student(*objective.inputs(job, student, batch, rows, device))),
             self._losses,
             self._share,
             micro_batch,
         )
         del kept
 
-    def _losses(self, features: Features) -> tuple[Tensor, Tensor]:
+    def _losses(self, outputs: Outputs) -> tuple[Tensor, Tensor]:
         """The loss of a global batch that is made of copies of this worker's share."""
-        valid = torch.ones(self._share, dtype=torch.bool, device=self._device)
-        batch = _copies(features.image, features.text, valid)
-        loss = clip_loss(features.image, features.text, features.scale, batch)
+        share, captions = self._share, self._job.preprocess.captions_per_image
+        ones = functools.partial(torch.ones, device=self._device)
         answers = [
-            (
-                features.image.new_ones(self._share, teacher.width),
-                features.text.new_ones(self._share, features.text.shape[1], teacher.width),
-            )
+            (ones(share, teacher.width), ones(share, captions, teacher.width))
             for teacher in self._job.teachers
         ]
-        loss = loss + distillation_share(self._job, features, batch, answers, _copies)
+        targets = Targets(ones(share, dtype=torch.bool), [""] * share, answers, 1.0)
+        loss, _ = self._job.objective.loss(self._job, outputs, targets, COPIES)
         return loss, loss.detach().reshape(1)
 
 
@@ -214,6 +200,9 @@ def _copies(image: Tensor, text: Tensor, valid: Tensor) -> Gathered:
     """Stands where `gather` does."""
     workers = dist.get_world_size()
     return Gathered(image.repeat(workers, 1), text.repeat(workers, 1, 1), valid.repeat(workers), 0)
+
+
+COPIES = Exchange(_copies, lambda number: number * dist.get_world_size())
 
 
 class _Alone:
@@ -226,7 +215,7 @@ class _Alone:
         pass
 
 
-def _set_aside(job: StageJob, student: Student, device: torch.device) -> list[Tensor]:
+def _set_aside(job: StageJob, student: nn.Module, device: torch.device) -> list[Tensor]:
     parameters = sum(parameter.numel() for parameter in student.parameters())
     size = engine_bytes(parameters, job.train, dist.get_world_size())
     if device.type == "cuda":
@@ -243,4 +232,4 @@ def _made_up_batch(job: StageJob, share: int) -> Batch:
     text = torch.randint(0, words - 1, shape, generator=generator)
     # The largest token ends a caption: none may be shorter than a real one can be.
     text[..., -1] = words - 1
-    return Batch(0, image, text, torch.ones(share, dtype=torch.bool), [])
+    return Batch(0, image, text, torch.ones(share, dtype=torch.bool), [], labels=[""] * share)

@@ -16,7 +16,7 @@ from ray_compt.train.checkpoint import Progress
 from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import MetricsWriter
 from ray_compt.train.start_up import StartUp
-from ray_compt.train.step import STATS, StepResult
+from ray_compt.train.step import StepResult, stat_names
 
 EVENT_INTERVAL_S = 0.5
 # Runs of skipped steps that the terminal hears of; metrics.jsonl counts them all.
@@ -53,6 +53,7 @@ class Recorder:
         self, job: StageJob, board: Any, progress: Progress, start: StartUp, *, rank: int, world: int
     ):
         self._job, self._board, self._rank, self._world = job, board, rank, world
+        self._names = stat_names(job.objective)
         self._start: StartUp | None = start
         self.progress = progress
         self._pending: list[tuple[int, StepResult, Timing]] = []
@@ -98,7 +99,7 @@ class Recorder:
         table = torch.stack(rows).cpu().tolist()
         for (step, result, timing), row in zip(self._pending, table):
             digest = to_text(from_parts(row[-PARTS:]))
-            last = self._record(step, result, timing, dict(zip(STATS, row)), digest)
+            last = self._record(step, result, timing, dict(zip(self._names, row)), digest)
         self._pending = []
         self._last_event = time.monotonic()
         self._post(

@@ -1,4 +1,4 @@
-"""One optimizer step of a stage: features, both losses over the global batch, backward, update."""
+"""One optimizer step of a stage: outputs, the loss over the global batch, backward, update."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-from ray_compt.data import Batch, normalise
+from ray_compt.data import Batch
 from ray_compt.data.sample_digest import PARTS, Words, to_parts
-from ray_compt.models.short_text import Captions, without_padding
 from ray_compt.train.accumulate import backward_batch
-from ray_compt.train.distilling import Answer, distillation_share
 from ray_compt.train.finite import update_if_finite
 from ray_compt.train.job import StageJob
-from ray_compt.train.loss import clip_loss, gather, world_size
+from ray_compt.train.loss import world_size
+from ray_compt.train.objective import WORKERS, Answer, Objective, Outputs, Targets
 from ray_compt.train.requests import Request
 from ray_compt.train.schedule import learning_rate
-from ray_compt.train.state import clamp_parameter
-from ray_compt.train.student import LARGEST_LOGIT_SCALE, Features
-
-STATS = ("loss", "task_loss", "distill_loss", "valid", "request", "skipped", "grad_norm")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -32,9 +26,9 @@ class StepResult:
     """One step's numbers over the global batch.
 
     Attributes:
-        stats: `STATS` in order, float64 [7] on the device, so that reading it may wait; "skipped" is 1 where
-            the loss or the gradient was not finite and the weights stayed as they were, "grad_norm" is the
-            gradient's before clipping.
+        stats: those of `stat_names` in order, float64 on the device, so that reading it may wait; "skipped" is 1 where
+            the loss or the gradient was not finite and the weights stayed as they were, "grad_norm" is the gradient's
+            before clipping.
         digest: parts of the digest of the batch's samples (`data/sample_digest.py`), float64 [4], likewise.
         lr: learning rate of the update.
         distill_weight: weight of the distillation loss.
@@ -44,6 +38,11 @@ class StepResult:
     digest: Tensor
     lr: float
     distill_weight: float
+
+
+def stat_names(objective: Objective) -> tuple[str, ...]:
+    """What a step's numbers are called."""
+    return ("loss", *objective.numbers, "valid", "request", "skipped", "grad_norm")
 
 
 def train_step(
@@ -67,52 +66,31 @@ def train_step(
     for group in engine.optimizer.param_groups:
         group["lr"] = lr
     weight = job.distill.at(batch.step, job.steps) if answers is not None else 0.0
-    valid = batch.valid.to(device)
+    targets = Targets(batch.valid.to(device), batch.labels, answers, weight)
+    objective = job.objective
 
-    def embed(rows: slice) -> Features:
-        return Features.of(engine(*inputs(job, batch, rows, device, engine.module.clip)))
+    def embed(rows: slice) -> Outputs:
+        return objective.outputs(engine(*objective.inputs(job, engine.module, batch, rows, device)))
 
-    def losses(features: Features) -> tuple[Tensor, Tensor]:
-        return _losses(job, features, answers, valid, weight, batch.digest, request)
+    def losses(outputs: Outputs) -> tuple[Tensor, Tensor]:
+        loss, numbers = objective.loss(job, outputs, targets, WORKERS)
+        return loss, _global_numbers(loss, numbers, targets.valid, batch.digest, request)
 
-    numbers = backward_batch(engine, embed, losses, len(valid), micro_batch)
+    numbers = backward_batch(engine, embed, losses, len(targets.valid), micro_batch)
     update = torch.stack(update_if_finite(engine, numbers[0], job.train.precision))
-    clamp_parameter(engine, engine.module.clip.logit_scale, LARGEST_LOGIT_SCALE)
+    objective.updated(engine)
     return StepResult(torch.cat([numbers[:-PARTS], update]), numbers[-PARTS:], lr, weight)
 
 
-def inputs(
-    job: StageJob, batch: Batch, rows: slice, device: torch.device, model: nn.Module
-) -> tuple[Tensor, Tensor | Captions]:
-    """Rows of a batch as the student takes them: pixels [n, 3, H, W] in its precision, and n K captions."""
-    text = without_padding(model, batch.text[rows].flatten(0, 1)).to(device)
-    image = batch.image[rows].to(device, non_blocking=True)
-    pixels = normalise(image, job.preprocess.mean, job.preprocess.std)
-    return pixels.to(DTYPES[job.train.precision]), text
-
-
-def _losses(
-    job: StageJob,
-    features: Features,
-    answers: Sequence[Answer] | None,
-    valid: Tensor,
-    weight: float,
-    digest: Words,
-    request: Request,
-) -> tuple[Tensor, Tensor]:
-    """This worker's share of the loss, and the global batch's `STATS` but the last two, and digest: float64 [9]."""
-    batch = gather(features.image, features.text, valid)
-    task = clip_loss(features.image, features.text, features.scale, batch)
-    distill = torch.zeros_like(task)
-    if answers is not None:
-        placed = [(image.to(valid.device), text.to(valid.device)) for image, text in answers]
-        distill = distillation_share(job, features, batch, placed, gather)
-    loss = task + weight * distill
-    asked = torch.full_like(task, float(request))
-    numbers = torch.stack([loss.detach(), task.detach(), distill.detach(), valid.sum().float(), asked])
+def _global_numbers(
+    loss: Tensor, numbers: Sequence[Tensor], valid: Tensor, digest: Words, request: Request
+) -> Tensor:
+    """The global batch's `stat_names` but the last two, and its digest, float64; collective."""
+    asked = torch.full_like(loss, float(request))
+    own = torch.stack([loss.detach(), *numbers, valid.sum().float(), asked])
     parts = torch.tensor(to_parts(digest), dtype=torch.float64).to(valid.device, non_blocking=True)
     # One collective for all; the digest's parts need doubles to add up exactly.
-    shares = torch.cat([numbers.double(), parts])
+    shares = torch.cat([own.double(), parts])
     if world_size() > 1:
         dist.all_reduce(shares)
-    return loss, shares
+    return shares

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class Features:
         mapped: for each teacher, image and text as unit vectors in its space, [n, E_t] and [n, K, E_t].
     """
 
+    shared: ClassVar[int] = 1
     scale: Tensor
     image: Tensor
     text: Tensor

@@ -40,7 +40,7 @@ from ray_compt.train.recorder import Recorder
 from ray_compt.train.requests import OneStepLate, Request
 from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
-from ray_compt.train.step import STATS, train_step
+from ray_compt.train.step import stat_names, train_step
 from ray_compt.train.teachers import teacher_clients
 
 # Longest time that paused workers wait to be replaced before they go on.
@@ -84,6 +84,7 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> No
     del state
     start.lap("engine")
     recorder = Recorder(job, board, progress, start, rank=rank, world=world)
+    place = stat_names(job.objective).index("request")
     mailbox, asked = Mailbox(board, rank=rank), OneStepLate()
     creates = teacher_clients(job, teachers, device, rank, board)
     clients = with_caches(job, creates, board, rank=rank, world=world)
@@ -101,7 +102,7 @@ def _train(job: StageJob, board: Any, teachers: list[str], start: StartUp) -> No
                 micro_batch=micro_batch,
             )
         progress = recorder.stepped(result)
-        request = Request(int(asked.push(result.stats[STATS.index("request")])))
+        request = Request(int(asked.push(result.stats[place])))
         last = progress.step == job.steps
         if request:
             mailbox.begin()

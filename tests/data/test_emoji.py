@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ray_compt.data import evaluation_batches, make_preprocess, open_index
+from ray_compt.data import decode_window, evaluation_windows, make_preprocess, open_index
 from tests.data.test_preprocess import MODEL
 
 EMOJI = Path(__file__).parents[2] / ".." / "shared" / "data" / "emoji"
@@ -29,6 +29,7 @@ def test_every_pair_is_indexed(data, cache):
 
 def test_every_picture_can_be_decoded(data, cache):
     index = open_index(str(EMOJI / "val" / "*.tar"), data, cache)
-    batches = list(evaluation_batches(index, make_preprocess(data, MODEL, seed=0), 64))
+    preprocess = make_preprocess(data, MODEL, seed=0)
+    batches = [decode_window(index, preprocess, window) for window in evaluation_windows(index, 64)]
     assert sum(len(batch.keys) for batch in batches) == index.samples == 640
     assert torch.stack([batch.image.float().std() for batch in batches]).min() > 1

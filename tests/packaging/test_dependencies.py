@@ -32,7 +32,7 @@ BROUGHT_BY = {
 
 
 # Extras of what the package itself imports, inside a function, where a user asks for it.
-ASKED_FOR = ("wandb", "mlflow")
+ASKED_FOR = ("wandb", "mlflow", "eval")
 
 
 @pytest.fixture(scope="module")

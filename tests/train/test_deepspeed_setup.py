@@ -1,4 +1,4 @@
-"""Which ZeRO stage runs."""
+"""Which ZeRO stage runs, and what clips gradients."""
 
 from __future__ import annotations
 
@@ -43,3 +43,21 @@ def test_one_worker_at_stage_0_trains_as_at_stage_1(tmp_path: Path):
     assert difference(ours["weights"], theirs["weights"]) < 1e-6
     assert difference(ours["moments"]["exp_avg"], theirs["moments"]["exp_avg"]) < 1e-6
     torch.testing.assert_close(torch.tensor(ours["stats"]), torch.tensor(theirs["stats"]))
+
+
+def _clipped(folder: str) -> dict[tuple[int, float | None], Any]:
+    """What AdamW knows after a stage, by ZeRO stage and `grad_clip`."""
+    return {
+        (stage, clip): run_steps(make_job(stage, "fp32", f"{folder}/{stage}{clip}", grad_clip=clip), 0, STEPS)
+        for stage in (0, 1, 2, 3)
+        for clip in (None, 1e9, 1.0)
+    }
+
+
+def test_nothing_is_clipped_unless_asked(tmp_path: Path):
+    found = run_world(_clipped, 2, str(tmp_path))
+
+    for stage in (0, 1, 2, 3):
+        moments = {clip: found[stage, clip]["moments"]["exp_avg"] for clip in (None, 1e9, 1.0)}
+        assert difference(moments[None], moments[1e9]) < 1e-7
+        assert difference(moments[None], moments[1.0]) > 1e-3

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ray_compt.train.step import STATS
+from ray_compt.train.clip import ClipObjective
+from ray_compt.train.step import stat_names
 from ray_compt.train.student import Student, exported
 from tests.train.tiny import MODEL, TEACHER_WIDTH, Share, difference, make_job, make_share, run_steps
 from tests.train.worlds import run_world
@@ -51,7 +52,9 @@ def _bad_gradient(micro_batch: int | None, initial: str, folder: str) -> dict[st
     """Two steps of each kind of stage from initial weights whose gradient overflows."""
     found = {}
     for stage, precision in KINDS:
-        job = replace(make_job(stage, precision, f"{folder}/{stage}{precision}"), initial=initial)
+        # Without clipping DeepSpeed has less reason to look at the norm.
+        job = make_job(stage, precision, f"{folder}/{stage}{precision}", grad_clip=None)
+        job = replace(job, initial=initial)
         found[stage, precision] = run_steps(job, 0, 2, micro_batch)
     return found
 
@@ -99,4 +102,4 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
 
 
 def _column(found: dict[str, Any], name: str) -> list[float]:
-    return [stats[STATS.index(name)] for stats in found["stats"]]
+    return [stats[stat_names(ClipObjective()).index(name)] for stats in found["stats"]]

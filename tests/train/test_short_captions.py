@@ -35,7 +35,7 @@ def share(step: int, rank: int, world: int) -> Share:
 def train(
     zero_stage: int, folder: str, micro_batch: int | None = None, padded: bool = False
 ) -> dict[str, Any]:
-    import ray_compt.train.step as module
+    import ray_compt.train.clip as module
     from ray_compt.models import short_text
 
     lengths: set[int] = set()

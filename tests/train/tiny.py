@@ -13,6 +13,7 @@ from ray_compt.data import Batch, Index, Order, Preprocess
 from ray_compt.data.sample_digest import from_parts, sample_words
 from ray_compt.distill.settings import DistillPlan
 from ray_compt.teacher import TeacherSpec
+from ray_compt.train.clip import ClipObjective
 from ray_compt.train.job import StageJob, StageTeacher
 
 MODEL = {
@@ -54,6 +55,7 @@ def make_job(zero_stage: int, precision: str, folder: str, **train: Any) -> Stag
         max_bad_share=0.0,
         distill=DistillPlan(1.0, 0.5, "linear", ""),
         teacher_config=TeacherConfig(),
+        objective=ClipObjective(),
         teachers=(StageTeacher(TeacherSpec("", "", (), ()), TEACHER_WIDTH),),
     )
 

@@ -16,8 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ray_compt.data import Index, Preprocess, RawSample, normalise
-from ray_compt.evaluate.embed import Tokenizer, embed_texts
+from ray_compt.data import Index, Preprocess, RawSample
+from ray_compt.evaluate import Embedder
+from ray_compt.evaluate.texts import Tokenizer, tokenise
 
 SAMPLES, SHARDS = 200, 8
 SHOWN, CANDIDATES = 6, 3
@@ -102,7 +103,6 @@ def few_samples(index: Index, most: int = SAMPLES, shards: int = SHARDS) -> Iter
         yield from index.read(shard, 0, min(each, index.shards[shard].samples))
 
 
-@torch.inference_mode()
 def embed_examples(
     model: nn.Module, index: Index, preprocess: Preprocess, tokenizer: Tokenizer, *, device: str = "cpu"
 ) -> Seen | None:
@@ -115,7 +115,7 @@ def embed_examples(
         tokenizer: captions -> int64 [n, L].
 
     Raises:
-        OSError, UserError: the split cannot be read.
+        OSError, UserError: the split cannot be read, or the tokenizer cannot tell its captions apart.
     """
     pictures, own = [], []
     captions: dict[str, int] = {}
@@ -128,13 +128,9 @@ def embed_examples(
         own.append(captions.setdefault(raw.captions[0], len(captions)))
     if len(captions) < 2:
         return None
-    images = []
-    for start in range(0, len(pictures), BATCH):
-        pixels = torch.stack(pictures[start : start + BATCH]).to(device)
-        pixels = normalise(pixels, preprocess.mean, preprocess.std)
-        images.append(model.encode_image(pixels, normalize=True).float())
-    texts = embed_texts(model, list(captions), tokenizer, batch=BATCH, device=device)
-    similarity = (torch.cat(images) @ texts.T).cpu()
+    embedder = Embedder(model, preprocess.mean, preprocess.std, batch=BATCH, device=device)
+    tokens = tokenise(tokenizer, list(captions))
+    similarity = embedder.pictures(torch.stack(pictures)) @ embedder.texts(tokens).T
     return Seen([thumbnail(picture) for picture in pictures], list(captions), own, similarity)
 
 
