@@ -5,6 +5,7 @@ runs/NAME/
   ledger.json             what every stage cost and reached
   driver.json             who trains here now; empty where nobody does
   environment.json        versions, machines and command of every start
+  tracking.json           its identities in experiment trackers, where asked for
   report.html             the run to look at, made when all stages are done
   index/                  the shards' indexes and their list
   01-ViT-T-16/            a stage

@@ -97,6 +97,7 @@ USAGE = Chapter(
             "model/model.safetensors",
             "above 8192",
         ),
+        _words("tracker", "An unknown tracker", "train digits --track paper", "compt train", "'paper'"),
         _words(
             "nothing",
             "A model that is not there",

@@ -14,7 +14,9 @@ from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener
 from ray_compt.report.board import Event
 from ray_compt.report.terminal import StageLines, Terminal
+from ray_compt.report.track import Trackers
 from ray_compt.storage import JsonLines, LocalPlace
+from tests.report.track.test_fan_out import Notebook
 
 
 @pytest.fixture
@@ -48,3 +50,12 @@ def test_what_every_worker_says_is_shown_once(listener: Listener, said: io.Strin
     assert said.getvalue().count("no room") == 1
     assert said.getvalue().count("again") == 3
     assert len((tmp_path / EVENTS).read_text().splitlines()) == 6
+
+
+def test_a_steps_scalars_go_to_the_trackers_under_tensorboards_names(listener: Listener) -> None:
+    notebook = Notebook()
+    listener.trackers = Trackers([notebook], pytest.fail)
+    scalars = {"loss": 1.5, "step_ms": None}
+    listener(Event("progress", {"step": 3, "loss": 1.5, "seconds": 1.0, "samples": 8, "scalars": scalars}))
+    listener.trackers.close(failed=False)
+    assert notebook.lines == [("02-large", 3, {"train/loss": 1.5})]
