@@ -92,7 +92,7 @@ def export(job: StageJob, trained: Trained, classes: Sequence[str], source: str)
     )
     (job.path / HEAD_FILE).write(lambda path: save_file(head, path))
     (job.path / CLASSES_FILE).write_text(json.dumps(list(classes), indent=1, ensure_ascii=False) + "\n")
-    write_checksums(job.path, (WEIGHTS_FILE, CONFIG_FILE))
+    write_checksums(job.path, (WEIGHTS_FILE, CONFIG_FILE, HEAD_FILE, CLASSES_FILE))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ray_compt.chain.classifier import (
     initial_file,
     write_initial,
 )
-from ray_compt.chain.folder import RunFolder, open_run
+from ray_compt.chain.folder import RunFolder, open_run, run_place
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
@@ -37,7 +37,7 @@ from ray_compt.chain.prepare import StagePlan, prepare
 from ray_compt.config import make_chain
 from ray_compt.config.schema import Chain
 from ray_compt.data import make_preprocess
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, placed
 from ray_compt.models import open_pretrained
 from ray_compt.models.store import WEIGHTS_FILE
 from ray_compt.report.terminal import Terminal, percent
@@ -90,10 +90,12 @@ def open_source(
     Raises:
         UserError: no such model, one that cannot be fine-tuned, or a wrong key.
     """
-    source = Source(*open_pretrained(ref))
+    with placed(ref):
+        source = Source(*open_pretrained(ref))
     chain = _chain(source.config, data, epochs, overrides)
     if chain.data.image_size != source.config["vision_cfg"].get("image_size", 224):
-        source = Source(*open_pretrained(ref, chain.data.image_size))
+        with placed(ref):
+            source = Source(*open_pretrained(ref, chain.data.image_size))
         chain = _chain(source.config, data, epochs, overrides)
     if "multimodal_cfg" in source.config:
         raise UserError(
@@ -142,6 +144,7 @@ def finetune_model(
     """
     terminal = Terminal(console)
     (plan,) = prepare(chain)
+    _refuse_other_runs(run_place(run_dir))
     with open_run(run_dir, chain) as (folder, ledger):
         record = _Record(folder.path / FILE, asked)
         if ledger.stages[0].state != "done":
@@ -160,6 +163,12 @@ def finetune_model(
         return found
 
 
+def _refuse_other_runs(place: Place) -> None:
+    """A chain's ledger would be replaced."""
+    if (place / "ledger.json").is_file() and not (place / FILE).is_file():
+        raise UserError("this is the run folder of a chain", where=str(place), mend="give another --run-dir")
+
+
 class _Record:
     """finetune.json: what was asked, and what was found so far.
 
@@ -171,6 +180,7 @@ class _Record:
         self._file = file
         self.content: dict[str, Any] = {**asdict(asked), "before": None, "after": None}
         if not file.is_file():
+            self.update()
             return
         try:
             stored = json.loads(file.read_text())

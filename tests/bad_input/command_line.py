@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bad_input.place import Place
 from tests.bad_input.row import Chapter, Row
 
-DIGITS = "builtin:digits/val"
+DIGITS, TRAIN = "builtin:digits/val", "builtin:digits/train"
 
 
 def _set(name: str, title: str, override: str, *says: str, **more: object) -> Row:
@@ -24,6 +24,11 @@ def _words(name: str, title: str, words: str, place: str, *says: str) -> Row:
         return [files[word]() if word in files else word for word in words.split()]
 
     return Row(f"line-{name}", title, make, place, says)
+
+
+def _finetune_in_a_chain(at: Place) -> list[str | Path]:
+    at.finish_a_stage()
+    return ["finetune", at.kept, "--data", TRAIN, "--val", DIGITS, "--run-dir", at.run]
 
 
 OVERRIDES = Chapter(
@@ -154,6 +159,62 @@ USAGE = Chapter(
             "eval MODEL --suite clip_benchmark --datasets linear_probe:flickr30k --dataset-root sets",
             "--datasets linear_probe:flickr30k",
             "no classes",
+        ),
+        _words(
+            "finetune-model",
+            "Fine-tuning a model that is not there",
+            f"finetune nowhere --data {TRAIN} --val {DIGITS} --run-dir OUT",
+            "nowhere",
+            "unknown model",
+        ),
+        _words(
+            "finetune-val",
+            "Fine-tuning without a validation split",
+            f"finetune MODEL --data {TRAIN} --run-dir OUT",
+            "compt finetune",
+            "--val",
+        ),
+        _words(
+            "finetune-key",
+            "Fine-tuning with a key, misspelt",
+            f"finetune MODEL --data {TRAIN} --val {DIGITS} --run-dir OUT --set train.lrr=1",
+            "--set train.lrr=1",
+            "did you mean lr?",
+        ),
+        _words(
+            "finetune-epochs",
+            "Fine-tuning for no epoch",
+            f"finetune MODEL --data {TRAIN} --val {DIGITS} --run-dir OUT --epochs 0",
+            "compt finetune",
+            "epochs: expected a number",
+        ),
+        _words(
+            "finetune-template",
+            "Fine-tuning with a prompt without a place for the class",
+            f"finetune MODEL --data {TRAIN} --val {DIGITS} --run-dir OUT --template digit",
+            "compt finetune",
+            "no place for the class",
+        ),
+        _words(
+            "finetune-head",
+            "An unknown head",
+            f"finetune MODEL --data {TRAIN} --val {DIGITS} --run-dir OUT --head random",
+            "compt finetune",
+            "'zeros'",
+        ),
+        _words(
+            "finetune-smoothing",
+            "More label smoothing than there is",
+            f"finetune MODEL --data {TRAIN} --val {DIGITS} --run-dir OUT --label-smoothing 2",
+            "compt finetune",
+            "--label-smoothing",
+        ),
+        Row(
+            "line-finetune-run",
+            "Fine-tuning in the run folder of a chain",
+            _finetune_in_a_chain,
+            "run",
+            ("run folder of a chain",),
         ),
         _words(
             "teacher-command", "An unknown command of `teacher`", "teacher list", "compt teacher", "'list'"

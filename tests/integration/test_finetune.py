@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ray_compt.cli.main import app
 from ray_compt.config.schema import DataConfig
-from ray_compt.data import evaluation_batches, make_preprocess, normalise, open_index
+from ray_compt.data import decode_window, evaluation_windows, make_preprocess, normalise, open_index
 from ray_compt.data.digits import CLASS_NAMES
 from ray_compt.models import build_model, load_config, load_state, save_model
 from tests.integration.harness import compt, tiny_model
@@ -27,7 +27,9 @@ def _top1(folder: Path) -> float:
     head, classes = load_file(folder / "head.safetensors"), json.loads((folder / "classes.json").read_text())
     data = DataConfig(train="builtin:digits/val", image_size=8)
     preprocess = make_preprocess(data, load_config(folder), seed=0)
-    (batch,) = evaluation_batches(open_index(data.train, data, "unused"), preprocess, 1000)
+    index = open_index(data.train, data, "unused")
+    (window,) = evaluation_windows(index, 1000)
+    batch = decode_window(index, preprocess, window)
     with torch.no_grad():
         embedding = model.eval().encode_image(normalise(batch.image, MEAN, STD), normalize=True)
     found = (embedding @ head["head.weight"].T + head["head.bias"]).argmax(dim=1)

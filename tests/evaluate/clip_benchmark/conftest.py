@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ray_compt.config.schema import DataConfig
-from ray_compt.data import evaluation_batches, make_preprocess, normalise, open_index
+from ray_compt.data import decode_window, evaluation_windows, make_preprocess, normalise, open_index
 from ray_compt.data.digits import CLASS_NAMES
 from ray_compt.models import build_model, make_tokenizer, save_model
 from ray_compt.train.loss import Gathered, clip_loss, unit
@@ -57,7 +57,9 @@ def _pairs(folder: Path, config: dict[str, Any]) -> tuple[torch.Tensor, torch.Te
     shards = str(folder / "test" / "{0..1}.tar")
     data = DataConfig(train=shards, image_size=16)
     preprocess = make_preprocess(data, config, seed=0, mean=MEAN, std=STD)
-    (batch,) = evaluation_batches(open_index(shards, data, folder / "index"), preprocess, 1000)
+    index = open_index(shards, data, folder / "index")
+    (window,) = evaluation_windows(index, 1000)
+    batch = decode_window(index, preprocess, window)
     captions = [captions[0] for captions in batch.captions]
     return normalise(batch.image, MEAN, STD), make_tokenizer(config)(captions)
 
