@@ -70,7 +70,7 @@ class TaskConfig(Section):
     shots: list[int] = Field([1, 2, 4, 8, 16], min_length=1, description="Training pictures of a class.")
     draws: int = Field(5, ge=2, le=1000, description="Draws of the training pictures, each with its seed.")
     l2: float = Field(
-        1e-3, gt=0, description="Regularisation of the few-shot classifier (see linear_probe's loss)."
+        1e-2, gt=0, description="Regularisation of the few-shot classifier (see linear_probe's loss)."
     )
     corruptions: list[Corruption] = Field(
         [], description=f"Measure again on pictures with each of these: {', '.join(CORRUPTIONS)}."

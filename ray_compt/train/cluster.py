@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ray_compt.train.scaling import READING_TASKS
 # Seconds; Ray's own defaults wait much longer, or for ever.
 WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
 LAST_PORT = 65_535
+STDERR = 2
 
 QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
@@ -114,13 +115,30 @@ def connected(address: str, *, verbose: bool = False) -> Iterator[None]:
         UserError: there is none at `address`.
     """
     _set_environment(verbose)
+    if not verbose:
+        # Ray warns on the terminal of every pool of actors that Ray Data starts; what fails raises.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
-    _connect(address, None, verbose=verbose)
+    with nullcontext() if verbose else _muted():
+        _connect(address, None, verbose=verbose)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Standard error to nowhere: Ray's C++ side announces there, past Python, which log level it was given."""
+    kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def usable_cores() -> int:
