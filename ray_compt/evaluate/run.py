@@ -102,7 +102,7 @@ def evaluate_model(
     Raises:
         UserError: no readable sample, NaN features, or a template without `{}`.
     """
-    data = DataConfig(train="none", val="the split", class_templates=list(templates))
+    data = DataConfig(train="none", val="the split").model_copy(update={"class_templates": list(templates)})
     suite = open_suite(None, data, False, lambda _spec, _data: index)
     with _evaluation_mode(model):
         embedder = Embedder(model, preprocess.mean, preprocess.std, batch=batch, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ class Eye(nn.Module):
 
     def __init__(self, reads: dict[str, str] | None = None):
         super().__init__()
+        self.logit_scale = nn.Parameter(torch.tensor([math.log(100.0)]))
         self.table = nn.Parameter(torch.zeros(49408, 3))
         names = list(COLOURS)
         for word in names:
@@ -69,8 +71,8 @@ def preprocess() -> Preprocess:
 def colours(tmp_path: Path) -> Callable[..., Index]:
     """Writes a shard of (captions, colour, class or None) and indexes it; the colour "broken" cannot be decoded."""
 
-    def build(*samples: tuple[list[str], str, str | None]) -> Index:
-        shard = tmp_path / "colours.tar"
+    def build(*samples: tuple[list[str], str, str | None], name: str = "colours") -> Index:
+        shard = tmp_path / f"{name}.tar"
         with tarfile.open(shard, "w") as tar:
             for number, (captions, colour, label) in enumerate(samples):
                 description = {"captions": captions} | ({"category": label} if label else {})
