@@ -76,7 +76,7 @@ def write_val(file: Path) -> str:
         for number in range(12):
             key = f"{number:04d}"
             add_member(archive, f"{key}.png", picture(key))
-            described = {"captions": [f"{ATTACK} {number}"], "category": ("cat", "dog")[number % 2]}
+            described = {"captions": [f"{number} {ATTACK}"], "category": ("cat", "dog")[number % 2]}
             add_member(archive, f"{key}.json", json.dumps(described).encode())
     return str(file)
 
