@@ -34,7 +34,9 @@ def load_suite(file: str | Path) -> SuiteConfig:
     path = Path(file)
     if not path.is_file():
         raise UserError(
-            "no such suite file", where=str(file), mend="give the path of a YAML file, or the word core"
+            "no such suite file",
+            where=str(file),
+            mend="give the path of a YAML file, core, or for `compt eval` clip_benchmark",
         )
     tree = read_tree(path, "a suite file", "begin with name: and tasks:", "docs/evaluation.md")
     try:

@@ -117,7 +117,7 @@ USAGE = Chapter(
             "RN50x64/nosuch",
             "no weights 'nosuch'",
         ),
-        _words("suite", "An unknown suite", "eval MODEL --suite vtab", "--suite", "no suite 'vtab'"),
+        _words("suite", "An unknown suite", "eval MODEL --suite vtab", "vtab", "no such suite file"),
         _words(
             "suite-missing",
             "Data sets of a suite without the suite",
