@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ray_compt.data.samples import RawSample, Shard
 from ray_compt.data.source import Contents, Progress
 from ray_compt.errors import UserError
-from ray_compt.storage import open_place
+from ray_compt.storage import Place, open_place
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -50,18 +50,23 @@ class FolderSource:
 
     def read(self, shard: Shard, lo: int, hi: int) -> Iterator[RawSample]:
         place = open_place(shard.path)
-        keys = self.keys(shard)
-        if len(keys) != shard.samples:
+        names = _pictures(shard.path)
+        if len(names) != shard.samples:
             raise UserError(
-                f"the folder has {len(keys)} pictures now, {shard.samples} when it was listed",
+                f"the folder has {len(names)} pictures now, {shard.samples} when it was listed",
                 where=shard.path,
                 mend="leave it alone while it is read",
             )
-        for name in keys[lo:hi]:
-            yield RawSample(f"{place.name}/{name}", (place / name).read_bytes(), [place.name], place.name)
+        for name in names[lo:hi]:
+            yield RawSample(_key(place, name), (place / name).read_bytes(), [place.name], place.name)
 
     def keys(self, shard: Shard) -> list[str]:
-        return list(_pictures(shard.path))
+        place = open_place(shard.path)
+        return [_key(place, name) for name in _pictures(shard.path)]
+
+
+def _key(folder: Place, name: str) -> str:
+    return f"{folder.name}/{name}"
 
 
 @functools.lru_cache(maxsize=4096)

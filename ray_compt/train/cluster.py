@@ -21,6 +21,7 @@ from ray_compt.train.scaling import READING_TASKS
 WORKER_START_S, COLLECTIVE_S, CONNECT_S = 30, 300, 10
 LAST_PORT = 65_535
 STDERR = 2
+BACKEND_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 
 QUIET = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
@@ -115,9 +116,6 @@ def connected(address: str, *, verbose: bool = False) -> Iterator[None]:
         UserError: there is none at `address`.
     """
     _set_environment(verbose)
-    if not verbose:
-        # Ray warns on the terminal of every pool of actors that Ray Data starts; what fails raises.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     with nullcontext() if verbose else _muted():
@@ -130,12 +128,20 @@ def connected(address: str, *, verbose: bool = False) -> Iterator[None]:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Standard error to nowhere: Ray's C++ side announces there, past Python, which log level it was given."""
+    """Let Ray's C++ side, which starts inside, say nothing on the terminal from then on; what fails raises.
+
+    It warns of every pool of actors that Ray Data starts. That it was told not to, it announces on standard error, past
+    Python.
+    """
+    before = os.environ.get(BACKEND_LEVEL)
+    os.environ[BACKEND_LEVEL] = before or "fatal"
     kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STDERR)
     try:
         yield
     finally:
+        if before is None:
+            del os.environ[BACKEND_LEVEL]
         os.dup2(kept, STDERR)
         os.close(kept)
         os.close(nowhere)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.bad_input import chain_keys, chain_text, command_line, models, runs, shards, teachers, trained
+from tests.bad_input import (
+    chain_keys,
+    chain_text,
+    command_line,
+    models,
+    runs,
+    shards,
+    suites,
+    teachers,
+    trained,
+)
 from tests.bad_input.row import Chapter, Row
 
 CHAPTERS: tuple[Chapter, ...] = (
@@ -19,6 +29,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     trained.STORED,
     trained.FILES,
     trained.GROWTH,
+    suites.FILES,
+    suites.TASKS,
     runs.RUNS,
     runs.CLUSTERS,
 )
