@@ -40,8 +40,13 @@ def _mend_when_gone_back(stage: Path, weights: dict) -> None:
 
 def test_a_fault_that_passes_is_mended_by_going_back(own_ray: str, tmp_path: Path) -> None:
     """The second stage finds a broken weight where its grown ones should be; the next look finds it whole."""
-    train = {"checkpoint_every": 2, "max_bad_steps": 3}
-    file = tiny_chain(tmp_path, stages=STAGES, workers={"min": 2, "max_failures": 0}, train=train)
+    file = tiny_chain(
+        tmp_path,
+        stages=STAGES,
+        workers={"min": 2, "max_failures": 0},
+        train={"checkpoint_every": 2, "max_bad_steps": 3},
+        evaluate={"after_growth": False},
+    )
     stage = tmp_path / "run" / "02-b"
     (stage / "initial").mkdir(parents=True)
     whole = build_model(tiny_model(32), 0).state_dict()
