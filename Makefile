@@ -19,7 +19,7 @@ SAY := @printf '\n==> %s\n'
 help:
 	@echo "make setup      create $(VENV) and install everything in it (6.5 GB on disk, once)"
 	@echo "make demo       train a chain of three small models on scanned digits (under 4 minutes)"
-	@echo "make test       run the test suite (some 13 minutes on 2 cores)"
+	@echo "make test       run the test suite (some 14 minutes on 2 cores)"
 	@echo "make test-faults  kill, stop and drain on a cluster of several nodes (some 40 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff format the code"
@@ -37,8 +37,8 @@ test: setup
 ifeq ($(strip $(ARGS)),)
 	$(SAY) "Running the quick tests on all cores"
 	@$(BIN)/python -m pytest --ignore=tests/faults -m "not integration" -n logical
-	$(SAY) "Running the tests that start Ray"
-	@$(BIN)/python -m pytest tests/integration
+	$(SAY) "Running the tests that start Ray, two at a time"
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
 else
 	@$(BIN)/python -m pytest --ignore=tests/faults $(ARGS)
 endif

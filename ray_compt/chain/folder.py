@@ -12,6 +12,7 @@ runs/NAME/
     initial/              grown weights (and moments, where carried), until the stage is done
     checkpoints/          Ray Train's, for resume
     model.safetensors     the trained model, with open_clip_config.json and checksums.json
+    evaluation.json       what was measured on it
     README.md             its model card
     metrics.jsonl         one line a step; tensorboard/ shows the same
     bad_samples.jsonl     samples that could not be used

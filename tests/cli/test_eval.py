@@ -12,6 +12,7 @@ from ray_compt.config.schema import DataConfig
 from ray_compt.data import make_preprocess, open_index
 from ray_compt.evaluate import evaluate_model
 from ray_compt.models import open_pretrained
+from ray_compt.models.checksums import file_digest
 from ray_compt.storage import open_place
 from tests.cli.small import MEAN, STD, write_shard
 from tests.s3 import upload
@@ -136,6 +137,49 @@ def test_people_read_a_table(compt, run_folder):
     assert "zero-shot" in header
     assert row.startswith("01-small")
     assert row.count("%") == 7
+
+
+def test_the_core_suite_adds_probes_on_the_runs_own_splits(compt, run_folder):
+    found = _eval(compt, run_folder, "--suite", "core")
+    (model,) = found["models"]
+    assert (found["suite"], found["seed"]) == ("core", 0)
+    assert [task["name"] for task in model["tasks"]] == ["zero_shot", "retrieval", "linear_probe", "knn"]
+    for task in model["tasks"]:
+        assert task["data"]["name"] == DIGITS and task["data"]["pictures"] == 359
+        for metric, (low, high) in task["intervals"].items():
+            assert low <= task["metrics"][metric] <= high
+    assert model["tasks"][2]["train"]["name"] == "builtin:digits/train"
+    assert model["metrics"]["zero_shot_top1"] == model["tasks"][0]["metrics"]["top1"]
+    # Random features tell digits apart; random words do not.
+    assert model["metrics"]["linear_probe/top1"] > 0.4 > model["metrics"]["zero_shot_top1"]
+    assert model["checksum"] == file_digest(run_folder / "01-small" / "model.safetensors")
+
+
+def test_without_the_training_split_the_core_suite_has_no_probes_and_says_so(
+    compt, chain, chain_file, stage, tmp_path
+):
+    chain["data"]["train"] = str(tmp_path / "gone" / "*.tar")
+    run = _write_run(tmp_path, chain, chain_file, stage)
+    result = compt("eval", run, "--suite", "core")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("warning: no linear probe and no k-NN")
+    assert "linear_probe" not in result.stdout and "zero_shot" in result.stdout
+
+
+def test_a_suite_file_needs_no_data_beside_it(compt, stage, tmp_path):
+    file = tmp_path / "suite.yaml"
+    tasks = [
+        {"name": "noise", "kind": "zero_shot", "data": DIGITS, "corruptions": ["gaussian_noise"]},
+        {"name": "few", "kind": "few_shot", "data": DIGITS, "train": DIGITS, "shots": [1, 2], "draws": 2},
+    ]
+    file.write_text(json.dumps({"name": "mine", "seed": 4, "tasks": tasks}))
+    result = compt("eval", stage(tmp_path / "model"), "--suite", file)
+    assert result.exit_code == 0, result.stderr
+    title, header, clean, noisy, few = result.stdout.splitlines()
+    assert (title, result.stderr) == ("suite mine", "")
+    assert "95 % interval" in header and " to " in clean
+    assert "noise, gaussian_noise" in noisy
+    assert few.count("±") == 2
 
 
 def test_a_name_without_weights_is_evaluated_untrained(compt):

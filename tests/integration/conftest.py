@@ -46,7 +46,7 @@ class FinishedRun:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A chain of three stages with both placements of the teacher, trained without a disturbance."""
     folder = tmp_path_factory.mktemp("finished")
-    chain = tiny_chain(folder, stages=STAGES)
+    chain = tiny_chain(folder, stages=STAGES, evaluate={"suite": "core"})
     result = compt("train", chain, "--run-dir", folder / "run")
     assert result.returncode == 0, result.stdout + result.stderr
     return FinishedRun(chain, folder / "run", result.stdout, result.stderr)

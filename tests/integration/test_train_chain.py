@@ -89,6 +89,21 @@ def test_plain_open_clip_loads_every_stage_with_the_same_features(finished_run: 
             torch.testing.assert_close(model.encode_text(tokens), ours.encode_text(tokens), atol=1e-6, rtol=0)
 
 
+def test_every_stage_is_measured_by_the_chains_suite(finished_run: FinishedRun) -> None:
+    for entry in ledger(finished_run.folder)["stages"]:
+        folder = finished_run.folder / entry["folder"]
+        written = json.loads((folder / "evaluation.json").read_text())
+        checksums = json.loads((folder / "checksums.json").read_text())
+        assert (written["suite"], written["schema"]) == ("core", 1)
+        assert written["model"] == {"checksum": checksums["model.safetensors"], "step": STEPS}
+        tasks = {task["name"]: task for task in written["tasks"]}
+        assert list(tasks) == ["zero_shot", "retrieval", "linear_probe", "knn"]
+        assert tasks["knn"]["train"]["name"] == "builtin:digits/train"
+        assert entry["metrics"]["zero_shot_top1"] == tasks["zero_shot"]["metrics"]["top1"]
+        assert entry["metrics"]["linear_probe/top1"] == tasks["linear_probe"]["metrics"]["top1"]
+        assert entry["metrics"]["linear_probe/top1"] > 0.3
+
+
 def test_every_stage_has_a_card_with_its_results(finished_run: FinishedRun) -> None:
     for number, entry in enumerate(ledger(finished_run.folder)["stages"], start=1):
         card = ModelCard.load(finished_run.folder / entry["folder"] / "README.md")
