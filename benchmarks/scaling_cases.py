@@ -255,8 +255,15 @@ def _listen(events: int, folder: Path) -> Step:
             time.monotonic(),
         )
         for number in range(events):
+            progress = {
+                "step": number,
+                "loss": 1.0,
+                "seconds": 1.0,
+                "samples": number,
+                "scalars": {"loss": 1.0},
+            }
             kinds = (
-                Event("progress", {"step": number, "loss": 1.0, "seconds": 1.0, "samples": number}),
+                Event("progress", progress),
                 Event("checkpoint", {"step": number}),
                 Event("bad_sample", {"key": f"{number}", "shard": "a.tar", "reason": "no picture"}),
             )
