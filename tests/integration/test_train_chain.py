@@ -42,7 +42,9 @@ def test_grown_weights_are_as_good_as_the_predecessors(finished_run: FinishedRun
     for before, grown in ((small, medium), (medium, large)):
         assert grown["grown_metrics"].keys() == before["metrics"].keys()
         for name, value in before["metrics"].items():
-            assert abs(grown["grown_metrics"][name] - value) < 0.01, name
+            # A probe searches its regularisation, so that rounding may choose another one.
+            allowed = 0.05 if name.startswith("linear_probe") else 0.01
+            assert abs(grown["grown_metrics"][name] - value) < allowed, name
 
 
 def test_the_run_says_what_it_ran_with_and_leaves_a_report(finished_run: FinishedRun) -> None:
