@@ -25,7 +25,7 @@ STAGES = [
 @pytest.mark.timeout(900)
 def test_the_same_stage_trains_from_the_cache_without_a_teacher(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    chain = tiny_chain(tmp_path, stages=STAGES, teacher={"cache": str(cache)}, train={"grad_clip": 1.0})
+    chain = tiny_chain(tmp_path, stages=STAGES, teacher={"cache": str(cache)})
     first, second = tmp_path / "first", tmp_path / "second"
     written = compt("train", chain, "--run-dir", first)
     assert written.returncode == 0, written.stderr

@@ -32,7 +32,7 @@ def _train(folder: Path, outside: Path, placement: str, workers: int) -> tuple[P
         name=name,
         workers={"min": workers, "cpus": 1},
         teacher={"placement": placement},
-        train={"global_batch": BATCH, "checkpoint_every": 100, "grad_clip": 1.0},
+        train={"global_batch": BATCH, "checkpoint_every": 100},
     )
     run = folder / name
     ledger = train_chain(load_chain(file), str(run), console=Console(quiet=True))
