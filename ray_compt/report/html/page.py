@@ -160,6 +160,9 @@ def cards(run: RunFacts) -> list[tuple[str, str, str]]:
         beside = f"alone {percent(alone.metrics.get(key))}" if alone else "not trained alone"
         found.append((f"{metric_name(key)} of {last.name}", percent(last.metrics[key]), beside))
     spent, planned = run.chain_macs, run.cost.chain_macs
+    if not spent:
+        # A run that counts no MACs, as fine-tuning, or that has taken no step.
+        return found
     how = (
         "spent so far" if not all(stage.done for stage in run.stages) else "training MACs, teachers included"
     )

@@ -129,6 +129,13 @@ def test_a_run_that_still_trains_claims_no_factor(facts: RunFacts) -> None:
     assert "spent so far" in cards(going)[1][2]
 
 
+def test_a_run_that_counts_no_macs_has_no_figures_of_cost(facts: RunFacts) -> None:
+    stages = [replace(stage, student_macs=0, teacher_macs=0) for stage in facts.stages]
+    free = replace(facts, stages=stages, individual=())
+    assert not [title for title, *_ in cards(free) if "chain" in title or "family" in title]
+    assert render([Section(free, None, "none")], version="1")
+
+
 def test_planned_and_trained_baselines_are_told_apart(facts: RunFacts) -> None:
     assert "(trained)" in cards(facts)[2][2]
     planned = cards(replace(facts, individual=()))
