@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ray
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ray_compt.chain.finish import in_task
 from ray_compt.data import Index, Preprocess
-from ray_compt.errors import TrainingError
 from ray_compt.models import build_model, make_tokenizer, save_model
 from ray_compt.models.checksums import write_checksums
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE, read_tensors
@@ -114,17 +113,7 @@ def evaluate_head(job: HeadEvaluation, *, gpus: float) -> float:
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
-    task = ray.remote(_evaluate).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
-    reference = task.remote(job)
-    try:
-        return ray.get(reference, timeout=job.timeout_s)
-    except ray.exceptions.GetTimeoutError as error:
-        ray.cancel(reference, force=True)
-        raise TrainingError(
-            f"evaluation has not ended after {job.timeout_s:g} s",
-            where=job.files[0],
-            mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
-        ) from error
+    return in_task(_evaluate, job, gpus=gpus, timeout_s=job.timeout_s, where=job.files[0])
 
 
 def _evaluate(job: HeadEvaluation) -> float:

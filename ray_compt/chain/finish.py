@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 
@@ -24,6 +24,8 @@ from ray_compt.train.job import StageJob
 from ray_compt.train.metrics import record_evaluation
 from ray_compt.train.stage import Trained
 from ray_compt.train.student import LARGEST_LOGIT_SCALE, exported
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,22 +82,37 @@ def evaluate(job: EvaluationJob, *, gpus: float, step: int) -> dict[str, float]:
 def evaluation_results(
     function: Callable[..., list[TaskResult]], job: EvaluationJob, *arguments: Any, gpus: float
 ) -> list[TaskResult]:
-    """What `function(job, *arguments)` returns in a Ray task with a CPU and at most one GPU; [] without tasks.
+    """What `function(job, *arguments)` returns in a Ray task; [] without tasks.
 
     Raises:
         TrainingError: it took longer than `evaluate.timeout_s`.
     """
     if not job.suite.tasks:
         return []
+    return in_task(function, job, *arguments, gpus=gpus, timeout_s=job.timeout_s, where=job.folder)
+
+
+def in_task(function: Callable[..., T], *arguments: Any, gpus: float, timeout_s: float, where: str) -> T:
+    """What an evaluation returns in a Ray task with a CPU and at most one GPU.
+
+    Args:
+        function: the evaluation; called with `arguments`.
+        gpus: of one worker.
+        timeout_s: `evaluate.timeout_s`.
+        where: the place that an error names.
+
+    Raises:
+        TrainingError: it took longer than `timeout_s`.
+    """
     task = ray.remote(function).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
-    reference = task.remote(job, *arguments)
+    reference = task.remote(*arguments)
     try:
-        return ray.get(reference, timeout=job.timeout_s)
+        return ray.get(reference, timeout=timeout_s)
     except ray.exceptions.GetTimeoutError as error:
         ray.cancel(reference, force=True)
         raise TrainingError(
-            f"evaluation has not ended after {job.timeout_s:g} s",
-            where=job.folder,
+            f"evaluation has not ended after {timeout_s:g} s",
+            where=where,
             mend="raise evaluate.timeout_s; the same command goes on with the evaluation",
         ) from error
 

@@ -56,6 +56,10 @@ def read_run(folder: RunFolder) -> RunFacts:
     Raises:
         UserError: no run there, or one without a finished stage.
     """
+    return _read(folder)[0]
+
+
+def _read(folder: RunFolder) -> tuple[RunFacts, Chain]:
     ledger = Ledger.open(folder.ledger_file)
     chain = folder.read_chain()
     if not any(entry.state == "done" for entry in (*ledger.stages, *ledger.individual)):
@@ -67,7 +71,7 @@ def read_run(folder: RunFolder) -> RunFacts:
     cost = plan_chain(chain, ledger.training_samples)
     pairs = list(zip(ledger.stages, chain.stages, cost.stages))
     stages = [_stage(folder, entry, config, planned, planned.steps) for entry, config, planned in pairs]
-    return RunFacts(
+    facts = RunFacts(
         name=chain.name,
         path=without_credentials(str(folder.path)),
         chain_text=public_chain(chain),
@@ -76,6 +80,7 @@ def read_run(folder: RunFolder) -> RunFacts:
         cost=cost,
         starts=read_starts(folder.path),
     )
+    return facts, chain
 
 
 def public_chain(chain: Chain) -> str:
@@ -128,14 +133,14 @@ def _individual(
 
 
 def _section(folder: RunFolder, wanted: bool) -> Section:
-    run = read_run(folder)
+    run, chain = _read(folder)
     if not wanted:
         return Section(run, None, "they were not asked for (--no-examples).")
     done = [stage for stage in run.stages if stage.done]
     if not done:
         return Section(run, None, "no stage of the chain is done yet.")
     try:
-        examples = _examples(folder, done[-1])
+        examples = _examples(folder, chain, done[-1])
     # Pictures are an extra: whatever keeps them away is said in their place.
     except Exception as error:
         reason = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -145,13 +150,12 @@ def _section(folder: RunFolder, wanted: bool) -> Section:
     return Section(run, examples)
 
 
-def _examples(folder: RunFolder, stage: StageFacts) -> Examples | None:
+def _examples(folder: RunFolder, chain: Chain, stage: StageFacts) -> Examples | None:
     import torch
 
     from ray_compt.data import make_preprocess, open_index
     from ray_compt.models import load_preprocess, make_tokenizer, open_pretrained
 
-    chain = folder.read_chain()
     if chain.data.val is None:
         return None
     index = open_index(chain.data.val, chain.data, folder.index)

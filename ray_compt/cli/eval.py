@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ray_compt.cli.options import JsonOutput, Verbose
+from ray_compt.cli.options import JsonOutput, Verbose, one_or_all
 from ray_compt.errors import UserError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def choose_split(
     if chain_file.is_file():
         with chain_file.local() as file:
             settings = load_chain(file).data
-    shards = _one_or_all(given_shards) if given_shards else settings.val
+    shards = one_or_all(given_shards) if given_shards else settings.val
     if not shards and suite in (None, "core"):
         raise UserError(
             "no shards to evaluate on", where="--data", mend="give --data SHARDS or --data builtin:digits/val"
@@ -263,10 +263,6 @@ def _exists(name: str) -> bool:
     except (RuntimeError, AssertionError):
         return False
     return True
-
-
-def _one_or_all(shards: Sequence[str]) -> str | list[str]:
-    return shards[0] if len(shards) == 1 else list(shards)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ray_compt.cli.driving import driving
-from ray_compt.cli.options import JsonOutput, Verbose
+from ray_compt.cli.options import JsonOutput, TrainingCluster, Verbose, one_or_all
 
 
 class HeadChoice(str, Enum):
@@ -62,15 +62,7 @@ def finetune(
             help="Any key of train, workers, data and seed, e.g. --set train.lr=3e-5; may be repeated.",
         ),
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            envvar="RAY_ADDRESS",
-            help="Ray cluster to train on, or auto; by default Ray is started on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    address: TrainingCluster = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -82,7 +74,7 @@ def finetune(
     from ray_compt.forkserver import preloading
 
     model = model.removeprefix("local-dir:")
-    given = {"train": _one_or_all(data), "val": _one_or_all(val), "class_field": class_field}
+    given = {"train": one_or_all(data), "val": one_or_all(val), "class_field": class_field}
     keys = {**given, **({"class_templates": templates} if templates else {})}
     source, chain = open_source(model, keys, epochs, overrides or ())
     console = Console(stderr=as_json, highlight=False)
@@ -93,7 +85,3 @@ def finetune(
         )
     if as_json:
         print_json(found)
-
-
-def _one_or_all(shards: list[str]) -> str | list[str]:
-    return shards[0] if len(shards) == 1 else shards

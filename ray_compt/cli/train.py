@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ray_compt.cli.driving import driving
-from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
+from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, TrainingCluster, Verbose
 
 
 class Service(str, Enum):
@@ -38,15 +38,7 @@ def train(
     individual: Annotated[
         bool, typer.Option("--individual", help="Also train each model alone from scratch, to compare with.")
     ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            envvar="RAY_ADDRESS",
-            help="Ray cluster to train on, or auto; by default Ray is started on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    address: TrainingCluster = None,
     track: Annotated[
         list[Service] | None,
         typer.Option(

@@ -142,21 +142,29 @@ def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
     Raises:
         UserError: it cannot be read, is no YAML, or no mapping.
     """
+    tree = read_yaml(read_text(path), lambda line: f"{path}:{line}")
+    if tree is None or not tree.mapping:
+        found = "nothing" if tree is None else "no mapping"
+        mend = f"{begin}; {page} has an example"
+        raise UserError(f"{kind} is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
+    return tree
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, of a longer one a character more than `LARGEST_TEXT`.
+
+    Raises:
+        UserError: it cannot be read, or is no UTF-8.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(LARGEST_TEXT + 1)
+            return file.read(LARGEST_TEXT + 1)
     except OSError as error:
         raise UserError(
             f"cannot be read: {error.strerror}", where=str(path), mend="check its permissions"
         ) from None
     except UnicodeDecodeError:
         raise UserError("is no text", where=str(path), mend="save it as UTF-8") from None
-    tree = read_yaml(text, lambda line: f"{path}:{line}")
-    if tree is None or not tree.mapping:
-        found = "nothing" if tree is None else "no mapping"
-        mend = f"{begin}; {page} has an example"
-        raise UserError(f"{kind} is a mapping of keys, found {found}", where=f"{path}:1", mend=mend)
-    return tree
 
 
 def _raise(problems: Iterable[UserError], where: str) -> None:

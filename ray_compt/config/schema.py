@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.augment_keys import AugmentConfig
 from ray_compt.config.deepspeed_keys import refused_key
-from ray_compt.config.section import Section, broken_rule, countable
+from ray_compt.config.section import Section, broken_rule, countable, require_gaps
 from ray_compt.config.transfer_keys import TransferConfig
 
 # The `model:` key of a stage: a name, or open_clip's own configuration written in place.
@@ -102,9 +102,7 @@ class DataConfig(Section):
     @field_validator("class_templates")
     @classmethod
     def _has_a_gap(cls, value: list[str]) -> list[str]:
-        for template in value:
-            if "{}" not in template:
-                raise broken_rule(f"the prompt '{template}' has no place for the class", "write {} in it")
+        require_gaps(value)
         return value
 
 

@@ -27,3 +27,10 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, strict=True, allow_inf_nan=False
     )
+
+
+def require_gaps(templates: list[str]) -> None:
+    """Raises a broken rule where a prompt has no place for the class."""
+    for template in templates:
+        if "{}" not in template:
+            raise broken_rule(f"the prompt '{template}' has no place for the class", "write {} in it")

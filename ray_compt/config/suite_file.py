@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from ray_compt.config.load import read_tree
+from ray_compt.config.load import read_text, read_tree
 from ray_compt.config.problems import problems_of, unite
 from ray_compt.config.suite_keys import SuiteConfig, TaskConfig, check_class_names, check_templates
 from ray_compt.config.tree import Node, dotted
@@ -79,15 +79,7 @@ def _read(file: Path, node: Node) -> Any:
             where=node.place,
             mend=f"give the path of one from this file's folder, {IMAGENET}, or a list",
         )
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            text = stream.read(LARGEST_TEXT + 1)
-    except OSError as error:
-        raise UserError(
-            f"cannot be read: {error.strerror}", where=str(file), mend="check its permissions"
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError("is no text", where=str(file), mend="save it as UTF-8") from None
+    text = read_text(file)
     if file.suffix.lower() in _YAML:
         tree = read_yaml(text, lambda line: f"{file}:{line}")
         return None if tree is None else tree.plain()

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ray_compt.config.schema import LARGEST_SEED, LONGEST_NAME, NAME_PATTERN
-from ray_compt.config.section import Section, broken_rule
+from ray_compt.config.section import Section, broken_rule, require_gaps
 
 Kind = Literal["zero_shot", "retrieval", "linear_probe", "knn", "few_shot"]
 Corruption = Literal["gaussian_noise", "blur", "brightness", "jpeg"]
@@ -158,6 +158,4 @@ def check_templates(value: list[str]) -> None:
     """Raises a broken rule where there are no prompts, or one has no place for the class."""
     if not value:
         raise broken_rule("no prompts", 'write one like "a photo of a {}."')
-    for template in value:
-        if "{}" not in template:
-            raise broken_rule(f"the prompt '{template}' has no place for the class", "write {} in it")
+    require_gaps(value)
