@@ -17,7 +17,7 @@ SAY := @printf '\n==> %s\n'
 .PHONY: help setup demo test test-faults lint format clean distclean
 
 help:
-	@echo "make setup      create $(VENV) and install everything in it (6.5 GB on disk, once)"
+	@echo "make setup      create $(VENV) and install everything in it (8 GB on disk, once)"
 	@echo "make demo       train a chain of three small models on scanned digits (under 4 minutes)"
 	@echo "make test       run the test suite (some 14 minutes on 2 cores)"
 	@echo "make test-faults  kill, stop and drain on a cluster of several nodes (some 40 minutes)"
@@ -76,7 +76,7 @@ $(BIN)/pip:
 	    echo "  mend: install its venv module (on Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }
 
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
-	$(SAY) "Installing ray_compt, PyTorch with its CUDA libraries, Ray and DeepSpeed, once: some 3.5 GB to download, 6.5 GB on disk, 3 to 15 minutes"
+	$(SAY) "Installing ray_compt, PyTorch with its CUDA libraries, Ray and DeepSpeed, once: some 3.5 GB to download, 8 GB on disk, 3 to 15 minutes"
 	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@

@@ -1,6 +1,6 @@
 """When does a chain pay? Individual models, chains, controls and options, on the emoji shards.
 
-    python -m benchmarks.acceleration --data DIR [--jobs 2] [--minutes 60] [--seeds 3]
+    python -m benchmarks.acceleration --data DIR [--jobs 2] [--minutes 60] [--seeds 0 1 2] [--parts frontier chain]
 
 Trains what `results/FAMILY.jsonl` does not have yet and can be stopped and started again at any point;
 `python -m benchmarks.acceleration.document` then brings docs/results.md up to date. The percentage printed first is
@@ -29,8 +29,9 @@ def main() -> None:
     results = Results(RESULTS / f"{options.family}.jsonl")
     deadline = time.monotonic() + 60 * options.minutes
     # Options last: a figure of the chain with an interval is worth more than one more setting.
-    for parts in ([name for name in PARTS if name != "options"], ["options"]):
-        for seed, name in product(range(options.seeds), parts):
+    for last in (False, True):
+        parts = [name for name in options.parts if (name == "options") == last]
+        for seed, name in product(options.seeds, parts):
             cells = PARTS[name](results, seed, tuple(options.sizes))
             print(f"seed {seed}, {name}: {len(cells)} trainings", flush=True)
             if not train_missing(bench, cells, results, jobs=options.jobs, deadline=deadline):
@@ -46,7 +47,10 @@ def _options() -> argparse.Namespace:
         "--work", default="/tmp/acceleration", metavar="DIR", help="epochs and finished models"
     )
     parser.add_argument("--sizes", nargs="+", default=["XS", "S", "M", "L"], choices=["XS", "S", "M", "L"])
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], help="learning rates are tuned on 0"
+    )
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS), help="in this order")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one core each")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin nothing new after that long")
     return parser.parse_args()

@@ -5,7 +5,7 @@
       weights.safetensors    fp32 master weights
       moments.safetensors    exp_avg/NAME and exp_avg_sq/NAME
 
-`state.json` is written last, so a folder without it is not a checkpoint.
+`state.json` is written last, and copied last (`upload.py`), so a folder without it is not a checkpoint.
 """
 
 from __future__ import annotations

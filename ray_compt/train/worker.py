@@ -22,6 +22,7 @@ from ray_compt.forkserver import use_assigned_threads
 from ray_compt.storage import Place, Scratch
 from ray_compt.teacher.lessons import lessons
 from ray_compt.train.checkpoint import (
+    STATE,
     DamagedCheckpoint,
     Progress,
     read_checkpoint,
@@ -42,6 +43,7 @@ from ray_compt.train.start_up import StartUp
 from ray_compt.train.state import EngineState, gather_state
 from ray_compt.train.step import stat_names, train_step
 from ray_compt.train.teachers import teacher_clients
+from ray_compt.train.upload import ending_with
 
 # Longest time that paused workers wait to be replaced before they go on.
 PAUSED_S = 60.0
@@ -148,7 +150,8 @@ def _save(engine: Any, job: StageJob, progress: Progress, rank: int) -> None:
     assert state is not None
     with Scratch() as folder:
         write_checkpoint(folder, state, progress, job.digest)
-        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+        checkpoint = Checkpoint.from_directory(folder)
+        ray.train.report(metrics, checkpoint=checkpoint, checkpoint_upload_fn=ending_with(STATE))
 
 
 def _commit(job: StageJob) -> None:
