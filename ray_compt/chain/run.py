@@ -15,7 +15,7 @@ from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
-from ray_compt.chain.folder import RunFolder, add_individuals, open_run
+from ray_compt.chain.folder import RunFolder, add_individuals, open_run, run_place
 from ray_compt.chain.initial import Predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
@@ -23,6 +23,8 @@ from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.needs import chain_needs
 from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
+from ray_compt.chain.store.reuse import Reuse, surroundings
+from ray_compt.chain.store.store import StageStore
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
 from ray_compt.chain.tracking import tracking
@@ -52,6 +54,7 @@ def train_chain(
     summary: bool = True,
     command: Sequence[str] | None = None,
     track: Sequence[str] = (),
+    store: str | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -66,6 +69,7 @@ def train_chain(
         summary: print the closing table.
         command: program and arguments that asked for it, for the record.
         track: experiment trackers that get the scalars too: "wandb", "mlflow".
+        store: folder or URL of a stage store, from which stages are taken that any run has trained before.
 
     Returns:
         The ledger, as in ledger.json.
@@ -97,8 +101,9 @@ def train_chain(
                 check_caches(chain, plans, ledger.stages, inputs, step_limit)
                 write_missing_cards(folder, chain, ledger, plans, alone)
                 here = address is None
+                reuse = _reuse(store, inputs, step_limit, terminal)
                 run = _Run(
-                    chain, folder, ledger, terminal, trackers, inputs, suite, step_limit, here, verbose
+                    chain, folder, ledger, terminal, trackers, inputs, suite, reuse, step_limit, here, verbose
                 )
                 run.train_family(plans, alone)
     if summary:
@@ -117,6 +122,7 @@ class _Run:
     trackers: Trackers
     inputs: Inputs
     suite: Suite
+    reuse: Reuse | None
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
@@ -135,10 +141,21 @@ class _Run:
         title = f"{kind} {plan.number + 1}/{len(self.chain.stages)} {entry.name}"
         if entry.state == "done":
             self.terminal.line(f"{title}: done already")
+            if self.reuse is not None:
+                self.reuse.offer(plan, [past for past, _ in before], entry, self.folder)
             return
         started, earlier = time.monotonic(), entry.seconds
-        try:
+
+        def train(entry: StageEntry) -> StageEntry:
             self._train(plan, entry, before, title)
+            return self._current(entry)
+
+        try:
+            if self.reuse is None:
+                train(entry)
+            else:
+                past = [past for past, _ in before]
+                self.reuse.stage(plan, past, entry, self.folder, self.ledger, train)
         except UserError as error:
             seconds = earlier + time.monotonic() - started
             entry = self._current(entry)
@@ -268,6 +285,18 @@ class _Run:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
+
+
+def _reuse(store: str | None, inputs: Inputs, limit: int | None, terminal: Terminal) -> Reuse | None:
+    if store is None:
+        return None
+    samples = inputs.train.samples
+    return Reuse(
+        StageStore(run_place(store)),
+        surroundings(inputs),
+        lambda plan: plan.steps(samples, limit),
+        terminal,
+    )
 
 
 def _predecessor(folder: RunFolder, plan: StagePlan, entry: StageEntry) -> Predecessor:
