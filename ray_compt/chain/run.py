@@ -28,11 +28,13 @@ from ray_compt.chain.store.store import StageStore
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
 from ray_compt.chain.tracking import tracking
+from ray_compt.chain.watch import Watch
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order
 from ray_compt.errors import UserError
 from ray_compt.evaluate.suites import Suite
 from ray_compt.plan.cost import plan_chain
+from ray_compt.report.board import Event
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
@@ -55,6 +57,7 @@ def train_chain(
     command: Sequence[str] | None = None,
     track: Sequence[str] = (),
     store: str | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -70,13 +73,16 @@ def train_chain(
         command: program and arguments that asked for it, for the record.
         track: experiment trackers that get the scalars too: "wandb", "mlflow".
         store: folder or URL of a stage store, from which stages are taken that any run has trained before.
+        watch: follows the run, and may end it.
 
     Returns:
         The ledger, as in ledger.json.
 
     Raises:
         UserError: something that the user must mend; finished stages and checkpoints stay.
+        StageInterrupt: `watch` ended it; the same.
     """
+    watch = watch or Watch()
     terminal = Terminal(console)
     plans = prepare(chain)
     for note in (note for plan in plans for note in plan.notes):
@@ -101,9 +107,20 @@ def train_chain(
                 check_caches(chain, plans, ledger.stages, inputs, step_limit)
                 write_missing_cards(folder, chain, ledger, plans, alone)
                 here = address is None
-                reuse = _reuse(store, inputs, step_limit, terminal)
+                reuse = _reuse(store, inputs, step_limit, terminal, watch)
                 run = _Run(
-                    chain, folder, ledger, terminal, trackers, inputs, suite, reuse, step_limit, here, verbose
+                    chain,
+                    folder,
+                    ledger,
+                    terminal,
+                    trackers,
+                    inputs,
+                    suite,
+                    reuse,
+                    watch,
+                    step_limit,
+                    here,
+                    verbose,
                 )
                 run.train_family(plans, alone)
     if summary:
@@ -123,6 +140,7 @@ class _Run:
     inputs: Inputs
     suite: Suite
     reuse: Reuse | None
+    watch: Watch
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
@@ -143,6 +161,7 @@ class _Run:
             self.terminal.line(f"{title}: done already")
             if self.reuse is not None:
                 self.reuse.offer(plan, [past for past, _ in before], entry, self.folder)
+            self.watch.stage_done(entry)
             return
         started, earlier = time.monotonic(), entry.seconds
 
@@ -163,6 +182,7 @@ class _Run:
             raise
         lineage = [*before, (plan, self._current(entry))]
         write_card(self.folder, self.chain, self.ledger.training_samples, lineage)
+        self.watch.stage_done(self._current(entry))
 
     def _train(
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str
@@ -196,8 +216,13 @@ class _Run:
         with self.terminal.stage(entry.name, job.steps) as lines:
             events = JsonLines(job.path, EVENTS)
             listener = Listener(self.ledger, entry, lines, bad, events, earlier, started, self.trackers)
+
+            def hear(event: Event) -> None:
+                listener(event)
+                self.watch.event(entry, event)
+
             try:
-                trained = train_stage(job, served=served, listen=listener)
+                trained = train_stage(job, served=served, listen=hear)
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])
@@ -287,7 +312,9 @@ class _Run:
         return next(known for known in entries if known.folder == entry.folder)
 
 
-def _reuse(store: str | None, inputs: Inputs, limit: int | None, terminal: Terminal) -> Reuse | None:
+def _reuse(
+    store: str | None, inputs: Inputs, limit: int | None, terminal: Terminal, watch: Watch
+) -> Reuse | None:
     if store is None:
         return None
     samples = inputs.train.samples
@@ -296,6 +323,7 @@ def _reuse(store: str | None, inputs: Inputs, limit: int | None, terminal: Termi
         surroundings(inputs),
         lambda plan: plan.steps(samples, limit),
         terminal,
+        watch.waiting,
     )
 
 

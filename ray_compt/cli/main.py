@@ -16,6 +16,7 @@ from ray_compt.cli.plan import plan
 from ray_compt.cli.report import report
 from ray_compt.cli.teacher import app as teacher
 from ray_compt.cli.train import train
+from ray_compt.cli.tune import app as tune
 from ray_compt.cli.verify import verify
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("grow", cls=Command)(grow)
 app.command("report", cls=Command)(report)
 app.command("verify", cls=Command)(verify)
 app.add_typer(teacher, name="teacher")
+app.add_typer(tune, name="tune")
 
 
 def _print_version(wanted: bool) -> None:

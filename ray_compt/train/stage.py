@@ -30,6 +30,10 @@ POLL_S = 0.25
 STOP_S = 120.0
 
 
+class StageInterrupt(BaseException):
+    """Ends a stage from its listener as Ctrl-C does: after a checkpoint, with nothing lost."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """A stage that has taken its last step.
@@ -46,8 +50,8 @@ class Trained:
 def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None]) -> Trained:
     """Train a stage to its end, going on from its last checkpoint where there is one.
 
-    An exception that a signal raises here (KeyboardInterrupt, SystemExit) lets the workers write a checkpoint
-    before it goes on its way; a second one does not wait.
+    An exception that a signal raises here (KeyboardInterrupt, SystemExit), or a `StageInterrupt` of the listener's,
+    lets the workers write a checkpoint before it goes on its way; a second one does not wait.
 
     Args:
         job: the stage.
@@ -83,10 +87,10 @@ def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
         fit = Background(_trainer(job, board, teachers).fit, name="fit")
         try:
             _wait(fit, board, listen)
-        except (KeyboardInterrupt, SystemExit):
-            listen(
-                Event("note", {"text": "stopping after a checkpoint; a second Ctrl-C does not wait for it"})
-            )
+        except (KeyboardInterrupt, SystemExit, StageInterrupt) as stop:
+            if not isinstance(stop, StageInterrupt):
+                text = "stopping after a checkpoint; a second Ctrl-C does not wait for it"
+                listen(Event("note", {"text": text}))
             board.ask.remote("stop", final=True)
             _wait(fit, board, listen, limit_s=STOP_S)
             raise
