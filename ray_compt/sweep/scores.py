@@ -107,7 +107,7 @@ def reference_point(scores: Sequence[Score], objective: Objective) -> tuple[floa
     if not counted:
         return None
     metrics = [one.metric for one in counted]
-    worst = max(metrics) if objective.mode == "min" else min(0.0, *metrics) if min(metrics) < 0 else 0.0
+    worst = max(metrics) if objective.mode == "min" else min(0.0, *metrics)
     return max(one.cost for one in counted), worst
 
 

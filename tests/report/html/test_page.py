@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from ray_compt.report.html.document import json_block
 from ray_compt.report.html.facts import RunFacts
 from ray_compt.report.html.page import (
     Section,
     cards,
     headline,
-    json_block,
     render,
     state,
     versions_changed,
