@@ -37,7 +37,9 @@ def choose(scores: Sequence[Score], objective: Objective) -> Choice:
     words = f"{describe(top, objective)} has {_extreme(objective)} {objective.metric}"
     if objective.cost is not None:
         others = len(front) - 1
-        words += f"; {others} on the Pareto front cost less" if others else "; nothing on the front costs less"
+        words += (
+            f"; {others} on the Pareto front cost less" if others else "; nothing on the front costs less"
+        )
     return Choice(top, f"{words}.", front)
 
 

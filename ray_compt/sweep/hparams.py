@@ -46,7 +46,9 @@ def write_hparams(run: Place, trial: TrialRecord, now: float | None = None) -> N
 def hyperparameters(trial: TrialRecord) -> dict[str, bool | int | float | str]:
     """The trial's composition, seed and values; what is no scalar becomes JSON, an absent value "null"."""
     scalar = (bool, int, float, str)
-    values = {key: value if isinstance(value, scalar) else json.dumps(value) for key, value in trial.values.items()}
+    values = {
+        key: value if isinstance(value, scalar) else json.dumps(value) for key, value in trial.values.items()
+    }
     return {CHAIN: " → ".join(trial.chain), SEED: trial.seed, **values}
 
 

@@ -76,7 +76,9 @@ def cards(record: SweepRecord, scores: Sequence[Score], choice: Choice) -> list[
         found.append((name, metric_text(objective.metric, winner.metric), chain))
         found.append(("its cost", cost_text(winner.cost, objective), "the whole chain, teachers included"))
     paid, saved = record.macs_paid, record.macs_saved
-    found.append(("paid", f"{format_count(paid)} MACs", f"{sum(s.counts for s in scores)} candidates measured"))
+    found.append(
+        ("paid", f"{format_count(paid)} MACs", f"{sum(s.counts for s in scores)} candidates measured")
+    )
     share = f"{saved / (paid + saved):.0%} of what it would have cost" if paid + saved else "no stage shared"
     found.append(("saved by shared stages", f"{format_count(saved)} MACs", share))
     return found

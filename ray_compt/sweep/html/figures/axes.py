@@ -71,7 +71,9 @@ def _numbers(
 
 
 def _choices(name: str, values: Sequence[Any]) -> Axis:
-    texts = [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
+    texts = [
+        None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values
+    ]
     known = list(dict.fromkeys(text for text in texts if text is not None))
     last = max(1, len(known) - 1)
     place = {text: (number / last if len(known) > 1 else 0.5) for number, text in enumerate(known)}

@@ -24,10 +24,18 @@ def front(scores: Sequence[Score], choice: Choice, objective: Objective) -> go.F
     on_front = {one.candidate for one in choice.front}
     others = [one for one in counted if one.candidate not in on_front]
     if others:
-        _add(found, others, objective, "candidates", {"mode": "markers", "marker": {"color": GREY, "size": 9}})
+        _add(
+            found, others, objective, "candidates", {"mode": "markers", "marker": {"color": GREY, "size": 9}}
+        )
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     marker = {"color": BLUE, "size": 11}
-    _add(found, choice.front, objective, "Pareto front", {"mode": "lines+markers", "line": line, "marker": marker})
+    _add(
+        found,
+        choice.front,
+        objective,
+        "Pareto front",
+        {"mode": "lines+markers", "line": line, "marker": marker},
+    )
     if choice.winner is not None:
         star = {"symbol": "star", "size": 18, "color": ORANGE}
         _add(found, [choice.winner], objective, "winner", {"mode": "markers", "marker": star})
@@ -36,10 +44,10 @@ def front(scores: Sequence[Score], choice: Choice, objective: Objective) -> go.F
         found.add_hline(
             y=objective.at_least, line={"color": GREEN, "dash": "dot"}, annotation={"text": label, "x": 0}
         )
-    found.update_xaxes(
-        title_text=f"{cost_words(objective.cost_name)} of the whole chain", rangemode="tozero"
+    found.update_xaxes(title_text=f"{cost_words(objective.cost_name)} of the whole chain", rangemode="tozero")
+    found.update_yaxes(
+        title_text=text(metric_name(objective.metric)), tickformat=tick_format(objective.metric)
     )
-    found.update_yaxes(title_text=text(metric_name(objective.metric)), tickformat=tick_format(objective.metric))
     return found
 
 
@@ -65,5 +73,8 @@ def _add(
 
 def _shown(one: Score, objective: Objective) -> str:
     seeds = ", ".join(metric_text(objective.metric, value) for value in one.metrics)
-    lines = [f"candidate {one.candidate}: {' → '.join(one.chain)}", f"{seeds} at {cost_text(one.cost, objective)}"]
+    lines = [
+        f"candidate {one.candidate}: {' → '.join(one.chain)}",
+        f"{seeds} at {cost_text(one.cost, objective)}",
+    ]
     return "<br>".join(map(text, lines + [f"{key}: {value}" for key, value in one.values.items()]))

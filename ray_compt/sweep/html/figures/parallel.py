@@ -55,7 +55,9 @@ def axes_of(counted: Sequence[Score], objective: Objective) -> list[Axis]:
         if any(value != values[0] for value in values):
             found.append(axis(key, values))
     cost = axis(
-        cost_words(objective.cost_name), [one.cost for one in counted], lambda value: cost_text(value, objective)
+        cost_words(objective.cost_name),
+        [one.cost for one in counted],
+        lambda value: cost_text(value, objective),
     )
     metric = axis(
         metric_name(objective.metric),
@@ -110,7 +112,11 @@ def _write(found: go.Figure, axes: Sequence[Axis]) -> None:
     longest = max(len(_short(words)) for _, words in axes[0].ticks)
     names = [text(_short(each.name)) for each in axes]
     found.update_xaxes(
-        tickvals=list(range(len(axes))), ticktext=names, showgrid=False, zeroline=False, range=[-0.05, last + 0.05]
+        tickvals=list(range(len(axes))),
+        ticktext=names,
+        showgrid=False,
+        zeroline=False,
+        range=[-0.05, last + 0.05],
     )
     found.update_yaxes(visible=False, range=[-0.08, 1.08])
     found.update_layout(margin={"l": 24 + CHARACTER_PX * longest, "r": 130})
