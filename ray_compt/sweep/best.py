@@ -54,9 +54,11 @@ def chain_text(record: SweepRecord, trial: TrialRecord, chain: Chain) -> str:
         trial: of it.
         chain: what the trial was trained with.
     """
-    # Splitting takes every kind of line break, of which YAML knows fewer: no value can leave its comment.
-    lines = [line for entry in provenance(record, trial) for line in entry.splitlines() or [""]]
-    return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "#\n" + dump_chain(chain)
+    # A line break of any kind would end the comment, and YAML takes no other control character either.
+    lines = (
+        "".join(sign if sign.isprintable() else " " for sign in line) for line in provenance(record, trial)
+    )
+    return "".join(f"# {line}\n" for line in lines) + "#\n" + dump_chain(chain)
 
 
 def provenance(record: SweepRecord, trial: TrialRecord) -> Iterator[str]:

@@ -66,11 +66,13 @@ class LiveTable:
 
 
 def rows(record: SweepRecord, most: int = SHOWN) -> list[tuple[str, ...]]:
-    """Cells in the order of `COLUMNS`, by number; of more than `most` trials those that run and the last of the rest."""
+    """Cells in the order of `COLUMNS`, by number; of more than `most` trials those that run and the last that ended."""
     running = [trial for trial in record.trials if trial.state == "running"]
-    others = [trial for trial in record.trials if trial.ended][-max(0, most - len(running)) :]
-    kept = {trial.number for trial in (*running, *others)} if len(record.trials) > most else None
-    return [_row(trial, record.objective) for trial in record.trials if kept is None or trial.number in kept]
+    ended = [trial for trial in record.trials if trial.ended]
+    last = ended[max(0, len(ended) + len(running) - most) :]
+    kept = {trial.number for trial in (*running, *last)}
+    few = len(record.trials) <= most
+    return [_row(trial, record.objective) for trial in record.trials if few or trial.number in kept]
 
 
 def describe(trial: TrialRecord, objective: Objective) -> str:
