@@ -53,7 +53,7 @@ def test_values_of_one_kind_keep_it_and_mixed_ones_become_json(tmp_path: Path) -
 
 
 def test_types_do_not_depend_on_which_trials_there_are(tmp_path: Path) -> None:
-    fixed = [name for name in written(tmp_path, sweep()).column_names]
+    fixed = written(tmp_path, sweep()).column_names
     none = written(tmp_path, sweep()).schema
     begun = written(tmp_path, sweep(trial(0, stages=(stage("S"),), state="running"), trial(1))).schema
     assert [begun.field(name).type for name in fixed] == [none.field(name).type for name in fixed]

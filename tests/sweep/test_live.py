@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from ray_compt.sweep.live import COLUMNS, LiveTable, duration, rows, seconds_left, summary
-from ray_compt.sweep.record import SweepRecord
+from ray_compt.sweep.record import SweepRecord, TrialRecord
 from tests.sweep.records import done, eventful, stage, sweep, trial
 
 
-def running(number: int, *, seconds: float = 0.0, name: str = "S") -> object:
+def running(number: int, *, seconds: float = 0.0, name: str = "S") -> TrialRecord:
     return trial(number, state="running", stages=(stage(name, state="running", seconds=seconds, macs=7),))
 
 
@@ -25,7 +25,7 @@ def console(terminal: bool) -> tuple[Console, io.StringIO]:
 def test_rows_say_where_each_trial_is() -> None:
     shared = trial(1, 0.62, 2000, chain=("T", "S"), values={"train.lr": 1.25e-4}, seed=3)
     stages = (done("T", "t", 0.2, 1000, reused=True), *shared.stages)
-    record = sweep(running(0), replace(shared, stages=stages), trial(2, state="pending", stages=()))  # type: ignore[arg-type]
+    record = sweep(running(0), replace(shared, stages=stages), trial(2, state="pending", stages=()))
     cells = [dict(zip(COLUMNS, row)) for row in rows(record)]
     assert [row["state"] for row in cells] == ["S runs", "done", "pending"]
     assert [row["metric"] for row in cells] == ["-", "62.00 %", "-"]
@@ -49,7 +49,7 @@ def test_the_summary_counts_and_names_the_best() -> None:
 
 
 def test_time_left_is_none_at_the_start_and_nothing_at_the_end() -> None:
-    assert seconds_left(sweep(running(0), trial(1, state="pending", stages=()))) is None  # type: ignore[arg-type]
+    assert seconds_left(sweep(running(0), trial(1, state="pending", stages=()))) is None
     assert seconds_left(sweep(trial(0), trial(1))) == 0
 
 
@@ -57,7 +57,7 @@ def test_time_left_is_shared_by_those_that_run_at_once() -> None:
     """Each took 10 s; one that waits, and two halfway through."""
     ended = [trial(0, macs=1000), trial(1, macs=1000)]
     halfway = [running(2, seconds=5), running(3, seconds=5)]
-    record = sweep(*ended, *halfway, trial(4, state="pending", stages=()))  # type: ignore[arg-type]
+    record = sweep(*ended, *halfway, trial(4, state="pending", stages=()))
     assert seconds_left(record) == pytest.approx((10 + 5 + 5) / 2)
     assert seconds_left(record, planned=7) == pytest.approx((30 + 5 + 5) / 2)
 
@@ -79,7 +79,7 @@ def test_without_a_terminal_only_what_changed_is_a_line() -> None:
     pending = trial(0, state="pending", stages=())
     with LiveTable(out).shown() as table:
         for step in (pending, running(0, name="T"), running(0, name="T"), running(0), trial(0), trial(0)):
-            table.update(sweep(step))  # type: ignore[arg-type]
+            table.update(sweep(step))
         table.update(sweep(trial(0), trial(1, state="failed", stages=(), error="no room\nmend: make room")))
     lines = [line.strip() for line in stream.getvalue().splitlines()]
     assert lines == [

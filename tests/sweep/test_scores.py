@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ray_compt.sweep.objective import Objective
+from ray_compt.sweep.record import TrialRecord
 from ray_compt.sweep.scores import (
     Score,
     best,
@@ -118,8 +119,8 @@ def test_seeds_of_a_candidate_are_averaged() -> None:
         (trial(1, stages=(stage("S", state="done"),)), f"1 of 2 without a finite {METRIC}"),
     ],
 )
-def test_a_candidate_counts_once_all_its_seeds_are_done(other: object, said: str) -> None:
-    (found,) = score([trial(0), replace(other, candidate=0, seed=1)], MAX)  # type: ignore[type-var]
+def test_a_candidate_counts_once_all_its_seeds_are_done(other: TrialRecord, said: str) -> None:
+    (found,) = score([trial(0), replace(other, candidate=0, seed=1)], MAX)
     assert not found.counts and found.missing == said
     assert math.isnan(found.metric) and best([found], MAX) is None and pareto_front([found], MAX) == []
 
