@@ -77,7 +77,7 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
     from ray_compt.chain.folder import run_place
     from ray_compt.cli.output import print_json
     from ray_compt.report.terminal import Terminal
-    from ray_compt.sweep.live import print_closing
+    from ray_compt.sweep.closing import print_closing
     from ray_compt.sweep.running.driver import run_sweep
     from ray_compt.sweep.running.folder import SweepFolder
 
