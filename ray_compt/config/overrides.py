@@ -28,8 +28,13 @@ def override(tree: Node, text: str) -> Node:
     if not equals or not all(key.split(".")):
         raise UserError("no KEY=VALUE", where=place, mend="write for example --set train.lr=3e-4")
     node = _value(value, place, tuple(key.split(".")))
-    for path in _targets(tree, key, place):
-        tree = _put(tree, path, node, place, ())
+    return assign(tree, key, node)
+
+
+def assign(tree: Node, key: str, node: Node) -> Node:
+    """An unfolded tree with a value under a dotted key, as `override` reads it; errors name the value's place."""
+    for path in _targets(tree, key, node.place):
+        tree = _put(tree, path, node, node.place, ())
     return unfold(tree)
 
 
