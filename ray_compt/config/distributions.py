@@ -110,7 +110,9 @@ def _range(kind: str, content: Any) -> Real | Integer:
         or len(content) != 2
         or not all(type(end) in numbers and math.isfinite(end) for end in content)
     ):
-        mend = f"write the lowest and the highest: {{{kind}: [{'1, 4' if kind == 'randint' else '0.1, 0.5'}]}}"
+        mend = (
+            f"write the lowest and the highest: {{{kind}: [{'1, 4' if kind == 'randint' else '0.1, 0.5'}]}}"
+        )
         message = f"a list of 2 {word} is expected, found {describe_value(content)}"
         raise broken_rule(message, mend, kind)
     low, high = content

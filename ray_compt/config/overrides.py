@@ -28,14 +28,14 @@ def override(tree: Node, text: str) -> Node:
     if not equals or not all(key.split(".")):
         raise UserError("no KEY=VALUE", where=place, mend="write for example --set train.lr=3e-4")
     node = _value(value, place, tuple(key.split(".")))
-    return assign(tree, key, node)
-
-
-def assign(tree: Node, key: str, node: Node) -> Node:
-    """An unfolded tree with a value under a dotted key, as `override` reads it; errors name the value's place."""
-    for path in _targets(tree, key, node.place):
-        tree = _put(tree, path, node, node.place, ())
+    for path in _targets(tree, key, place):
+        tree = assign(tree, path, node)
     return unfold(tree)
+
+
+def assign(tree: Node, path: Path, node: Node) -> Node:
+    """A tree with a value at a path, sections on the way made where there are none; errors name the value's place."""
+    return _put(tree, path, node, node.place, ())
 
 
 def _value(text: str, place: str, path: Path) -> Node:

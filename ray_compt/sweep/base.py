@@ -10,7 +10,7 @@ from ray_compt.config.describe import suggest
 from ray_compt.config.load import validate_tree
 from ray_compt.config.resolve import FLAT_KEYS, model_label, stage_names
 from ray_compt.config.sweep_file import LoadedSweep
-from ray_compt.config.tree import Node
+from ray_compt.config.tree import Node, Path
 from ray_compt.errors import UserError
 
 # Indices of the base chain's stages, ascending.
@@ -111,22 +111,27 @@ class Target:
     index: int
     rest: str
 
-    def key(self, composition: Composition) -> str | None:
-        """The key in a chain of these stages; None where no stage of it reads the key."""
-        if self.whose == "chain" or self.whose == "all":
-            reached = range(len(composition))
-        elif self.whose == "position":
-            reached = range(self.index, min(self.index + 1, len(composition)))
-        else:
-            reached = range(0)
-            if self.index in composition:
-                position = composition.index(self.index)
-                reached = range(position, position + 1)
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """The same for two spellings of one key."""
+        return (self.whose, self.index, self.rest)
+
+    def paths(self, composition: Composition) -> list[Path]:
+        """Where it lies in the unfolded tree of a chain of these stages; nowhere if no stage of it reads the key."""
+        reached = self._reached(composition)
         if not reached or (self._of_later_stages and max(reached) == 0):
-            return None
-        if self.whose == "chain":
-            return self.rest
-        return f"stages.{'*' if self.whose == 'all' else reached[0]}.{self.rest}"
+            return []
+        inner = tuple(self.rest.split("."))
+        return [inner] if self.whose == "chain" else [("stages", position, *inner) for position in reached]
+
+    def _reached(self, composition: Composition) -> list[int]:
+        """Positions of the stages that read the key."""
+        everywhere = list(range(len(composition)))
+        if self.whose == "position":
+            return everywhere[self.index : self.index + 1]
+        if self.whose == "stage":
+            return [position for position in everywhere if composition[position] == self.index]
+        return everywhere
 
     @property
     def _of_later_stages(self) -> bool:
