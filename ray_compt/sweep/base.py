@@ -154,7 +154,7 @@ def locate_key(base: Base, key: str) -> Target:
     if parts[0] != "stages":
         return Target("chain", 0, key)
     whose, index, rest = _whose(base, key.partition(".")[2])
-    section, _, below = rest.partition(".")
+    section = rest.partition(".")[0]
     if section in ("", "name", "model"):
         raise UserError("no key of a space", mend="write which stages make a chain in chains:")
     return Target(whose, index, f"{FLAT_KEYS[section]}.{rest}" if section in FLAT_KEYS else rest)
