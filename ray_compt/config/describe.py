@@ -81,6 +81,8 @@ def _describe(annotation: Any) -> str:
         return f"a list of {len(args)} {_PLURALS[args[0]]}"
     if origin is list and get_origin(args[0]) is Literal:
         return f"a list of {', '.join(get_args(args[0]))}"
+    if origin is list and get_origin(args[0]) is list:
+        return f"a list of lists of {_PLURALS[get_args(args[0])[0]]}"
     if origin is list:
         return f"a list of {_PLURALS.get(args[0], 'sections')}"
     if origin is dict or annotation is dict:

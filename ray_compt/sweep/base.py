@@ -1,0 +1,184 @@
+"""The base chain of a sweep: its stages, the names that people call them by, and the keys that a space may vary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ray_compt.config.describe import suggest
+from ray_compt.config.load import validate_tree
+from ray_compt.config.resolve import FLAT_KEYS, model_label, stage_names
+from ray_compt.config.sweep_file import LoadedSweep
+from ray_compt.config.tree import Node, Path
+from ray_compt.errors import UserError
+
+# Indices of the base chain's stages, ascending.
+Composition = tuple[int, ...]
+# Sections that a chain's first stage does not read, unless teachers are named.
+_OF_LATER_STAGES = ("transfer", "teacher")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base chain, not yet validated: a space may give what it leaves open.
+
+    Attributes:
+        tree: as `LoadedSweep.chain_tree`, every stage with its name.
+        names: of the stages.
+        labels: short names: the part of each model's name that no other has (T for ViT-T-16), else the stage's name.
+    """
+
+    tree: Node
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def whole(self) -> Composition:
+        return tuple(range(len(self.names)))
+
+    def label(self, composition: Composition) -> str:
+        """A chain in short: T-S-L."""
+        return "-".join(self.labels[index] for index in composition)
+
+    def stage(self, word: str) -> int:
+        """The stage that is called so.
+
+        Raises:
+            UserError: none or several are; without a place.
+        """
+        if word in self.names:
+            return self.names.index(word)
+        parts = stage_parts(self.tree)
+        fitting = [index for index, own in enumerate(parts) if word in own]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            names = ", ".join(self.names[index] for index in fitting)
+            raise UserError(f"{word} may be {names}", mend="write the whole name")
+        known = dict.fromkeys((*self.labels, *self.names))
+        raise UserError(f"the base chain has no stage {word}", mend=suggest(word, known))
+
+
+def open_base(loaded: LoadedSweep) -> Base:
+    """The base chain of a sweep.
+
+    Raises:
+        UserError: it has no list of stages.
+    """
+    stages = loaded.chain_tree.child("stages")
+    whole = stages is not None and isinstance(stages.value, list) and stages.value
+    if stages is None or not whole or not all(stage.mapping for stage in stages.value):
+        validate_tree(loaded.chain_tree, str(loaded.chain_file))  # says what is wrong
+        raise AssertionError("a chain without stages is valid")
+    names = stage_names(stages)
+    named = [
+        Node({**stage.value, "name": Node(name, stage.place, (*stage.path, "name"))}, stage.place, stage.path)
+        for stage, name in zip(stages.value, names)
+    ]
+    tree = loaded.chain_tree
+    tree = Node({**tree.value, "stages": Node(named, stages.place, stages.path)}, tree.place, tree.path)
+    return Base(tree, tuple(names), _labels(names, stage_parts(tree)))
+
+
+def stage_parts(tree: Node) -> list[list[str]]:
+    """The parts between dashes of each stage's model."""
+    return [model_label(stage.plain().get("model")).split("-") for stage in tree.value["stages"].value]
+
+
+def _labels(names: Sequence[str], parts: list[list[str]]) -> tuple[str, ...]:
+    labels = []
+    for index, (name, own) in enumerate(zip(names, parts)):
+        others = {part for other in parts[:index] + parts[index + 1 :] for part in other}
+        alone = [part for part in own if part not in others]
+        # A name that its author has given says more than a part of the model's.
+        given = name != "-".join(own)
+        labels.append(alone[0] if alone and len(parts) > 1 and not given else name)
+    return tuple(labels)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The key of the chain file that a key of the space means.
+
+    Attributes:
+        whose: the chain's; every stage's; that of the stage in a position of each chain; that of a base stage.
+        index: the position or the base stage.
+        rest: the key inside the stage, in its section; of the chain, the whole key.
+    """
+
+    whose: Literal["chain", "all", "position", "stage"]
+    index: int
+    rest: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """The same for two spellings of one key."""
+        return (self.whose, self.index, self.rest)
+
+    def paths(self, composition: Composition) -> list[Path]:
+        """Where it lies in the unfolded tree of a chain of these stages; nowhere if no stage of it reads the key."""
+        reached = self._reached(composition)
+        if not reached or (self._of_later_stages and max(reached) == 0):
+            return []
+        inner = tuple(self.rest.split("."))
+        return [inner] if self.whose == "chain" else [("stages", position, *inner) for position in reached]
+
+    def _reached(self, composition: Composition) -> list[int]:
+        """Positions of the stages that read the key."""
+        everywhere = list(range(len(composition)))
+        if self.whose == "position":
+            return everywhere[self.index : self.index + 1]
+        if self.whose == "stage":
+            return [position for position in everywhere if composition[position] == self.index]
+        return everywhere
+
+    @property
+    def _of_later_stages(self) -> bool:
+        section, _, key = self.rest.partition(".")
+        return section in _OF_LATER_STAGES and not key.startswith("distill.teachers")
+
+
+def locate_key(base: Base, key: str) -> Target:
+    """What a key of the space means.
+
+    Raises:
+        UserError: it is no dotted key, names a stage that is not there, or one that a sweep sets itself; without
+            a place.
+    """
+    parts = key.split(".")
+    if not all(parts):
+        raise UserError("no key of a chain file", mend="write for example train.lr or stages.*.epochs")
+    if key in _REFUSED:
+        raise UserError("no key of a space", mend=_REFUSED[key])
+    if parts[0] != "stages":
+        return Target("chain", 0, key)
+    whose, index, rest = _whose(base, key.partition(".")[2])
+    section = rest.partition(".")[0]
+    if section in ("", "name", "model"):
+        raise UserError("no key of a space", mend="write which stages make a chain in chains:")
+    return Target(whose, index, f"{FLAT_KEYS[section]}.{rest}" if section in FLAT_KEYS else rest)
+
+
+_REFUSED = {
+    "name": "remove it; the sweep has a name of its own",
+    "seed": "write seeds: [0, 1, 2] beside space",
+    "stages": "write which stages make a chain in chains:",
+}
+
+
+def _whose(base: Base, rest: str) -> tuple[Literal["all", "position", "stage"], int, str]:
+    # A name may hold dots itself, so the longest that fits is taken.
+    fitting = [name for name in base.names if rest == name or rest.startswith(name + ".")]
+    if fitting:
+        name = max(fitting, key=len)
+        return "stage", base.names.index(name), rest[len(name) + 1 :]
+    which, _, rest = rest.partition(".")
+    if which == "*":
+        return "all", 0, rest
+    if which.isdecimal():
+        if int(which) >= len(base.names):
+            message = f"no chain has a stage {which}"
+            raise UserError(message, mend=f"the base chain has {len(base.names)}, counted from 0")
+        return "position", int(which), rest
+    return "stage", base.stage(which), rest
