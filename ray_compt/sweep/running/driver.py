@@ -22,11 +22,11 @@ from ray_compt.storage import Scratch
 from ray_compt.storage.deadline import Background
 from ray_compt.sweep.candidate import Candidate
 from ray_compt.sweep.hparams import write_hparams
+from ray_compt.sweep.html.page import FILE as PAGE
 from ray_compt.sweep.live import LiveTable
 from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.plan import SweepPlan
 from ray_compt.sweep.record import FILE, SweepRecord, read_record
-from ray_compt.sweep.html.page import FILE as PAGE
 from ray_compt.sweep.report import save, write_page
 from ray_compt.sweep.running.folder import SweepFolder
 from ray_compt.sweep.running.queue import Listed, Queue, Sampled

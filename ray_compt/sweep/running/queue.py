@@ -143,7 +143,9 @@ def _sampler(plan: SweepPlan, started: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if search.algorithm == "nsga2":
-            return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, (search.trials or 20) // 4))
+            return optuna.samplers.NSGAIISampler(
+                seed=seed, population_size=max(4, (search.trials or 20) // 4)
+            )
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=5)
 
 
@@ -175,5 +177,3 @@ def _meant(parameter: Parameter, value: Any) -> Any:
 
 def _coded(parameter: Parameter, value: Any) -> Any:
     return list(parameter.values()).index(value) if isinstance(parameter.distribution, Choice) else value
-
-

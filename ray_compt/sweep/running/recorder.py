@@ -1,4 +1,4 @@
-"""Keeps sweep.json true: what each trial is comes from the trial's own folder, so that nothing is lost with a driver."""
+"""Keeps sweep.json true: what a trial is comes from its own folder, so that nothing is lost with a driver."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def now() -> str:
 
 
 def _planned(chain: Chain) -> tuple[StageRecord, ...]:
-    return tuple(
-        StageRecord(stage.name, model_name(stage.model), "", stage.epochs) for stage in chain.stages
-    )
+    return tuple(StageRecord(stage.name, model_name(stage.model), "", stage.epochs) for stage in chain.stages)
 
 
 def _stages(place: Place, trial: TrialRecord) -> tuple[StageRecord, ...]:

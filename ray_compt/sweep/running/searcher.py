@@ -69,6 +69,10 @@ class QueueSearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing, as `save`."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Ray Tune pickles the searcher to restore it by; nothing restores one here.
+        return {}
+
     def _take(self) -> tuple[int, Candidate] | None:
         if self._unfinished:
             return self._unfinished.pop(0)
