@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium")
-WAIT_S = 20.0
+# plotly.js alone takes a busy machine a while.
+WAIT_S = 120.0
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on PATH: install it (on Debian: apt-get install chromium)"
@@ -71,6 +72,6 @@ def open_page(browser: Any, file: Path, ready: str) -> Opened:
     page.on("pageerror", lambda error: found.complaints.append(str(error)))
     page.on("dialog", lambda dialog: found.complaints.append(f"dialog: {dialog.message}"))
     page.on("request", lambda request: found.requests.append(request.url))
-    page.goto(file.as_uri())
+    page.goto(file.as_uri(), timeout=1000 * WAIT_S)
     found.until(ready)
     return found

@@ -43,6 +43,14 @@ PURE = (
     "distill/loss.py",
     "train/loss.py",
     "train/schedule.py",
+    "sweep/choice.py",
+    "sweep/columns.py",
+    "sweep/html",
+    "sweep/importance.py",
+    "sweep/objective.py",
+    "sweep/prefixes.py",
+    "sweep/record.py",
+    "sweep/scores.py",
 )
 
 # `compt --help` answers in under a second: these may not import anything heavy at the top of a module.
@@ -57,6 +65,7 @@ HEAVY = {
     "pandas",
     "sklearn",
     "pyarrow",
+    "optuna",
     "clip_benchmark",
 }
 

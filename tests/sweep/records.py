@@ -61,7 +61,7 @@ def eventful(attack: str = "") -> SweepRecord:
         candidate, seed = divmod(number, 2)
         lr = 1e-4 * 10 ** (candidate / 5)
         long = candidate % 2
-        small = done("T", f"t{seed}", 0.3 + 0.01 * seed, 1000, reused=number > 1)
+        small = done("T", f"t{seed}", 0.3 + 0.01 * seed, 1000, reused=number > 3)
         large = done("S", f"s{number}", 0.5 + 0.02 * candidate + 0.01 * seed, 2000 + 500 * candidate)
         alone = done("S", f"alone{number}", 0.4 + 0.02 * candidate + 0.01 * seed, 6000 + 100 * candidate)
         trials.append(

@@ -46,7 +46,7 @@ class Plots:
         return json_block(self._figures)
 
 
-def write_document(package: str, template: str, plots: Plots, **shown: Any) -> str:
+def write_document(package: str, template: str, plots: Plots, /, **shown: Any) -> str:
     """The text of an HTML file.
 
     Args:

@@ -111,8 +111,12 @@ def _row(trial: TrialRecord, keys: Sequence[str], metric: str) -> dict[str, Any]
     return {
         "trial": trial,
         "chain": " → ".join(trial.chain),
-        "values": [trial.values.get(key, "-") for key in keys],
+        "values": [_value(trial.values.get(key, "-")) for key in keys],
         # Of a pruned trial it is that of an earlier stage.
         "metric": "-" if reached is None or trial.state != "done" else metric_text(metric, reached),
         "reused": f"{reused}/{len(trial.stages)}" if trial.stages else "-",
     }
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -13,7 +13,7 @@ from tests.browser import Opened, launched, needs_chromium, open_page
 from tests.sweep.records import ATTACK, eventful
 
 # Lines, points, bars and the tree's boxes, but nothing of the legends.
-DATA = ".cartesianlayer .trace path, .iciclelayer .slice path"
+DATA = ".cartesianlayer .trace path, .trace.icicle .slice path"
 
 pytestmark = needs_chromium
 
