@@ -14,6 +14,7 @@ from ray_compt.chain.lock import only_driver
 from ray_compt.chain.needs import chain_needs
 from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_keys import Sweep
+from ray_compt.config.yaml_io import read_yaml
 from ray_compt.data import open_index
 from ray_compt.errors import TrainingError, UserError
 from ray_compt.plan.cost import plan_chain
@@ -40,6 +41,8 @@ SHOW_EVERY_S = 1.0
 STOP_S = 150.0
 # Of a trial's own process, which only waits.
 TRIAL_CPUS = 0.01
+# Keys of a sweep file that may change between two starts.
+FREE = ("max_concurrent", "retry_failed", "objective")
 # Times that a lost node or a killed process takes a candidate along before it counts as failed.
 LOST = 3
 
@@ -97,10 +100,10 @@ def _open_record(plan: SweepPlan, folder: SweepFolder, command: Sequence[str] | 
         line = command_line(command) if command else None
         return SweepRecord(plan.sweep.name, text, objective, (), now(), None, versions, line)
     record = read_record(folder.path / FILE)
-    changed = _changed(record, plan, text)
+    changed = _changed(record.text, text)
     if record.trials and changed:
         raise UserError(
-            f"the sweep in this folder was another one ({changed})",
+            f"the sweep in this folder was another one ({', '.join(changed)} was different)",
             where=str(folder.path),
             mend="undo the change, or give another --run-dir",
         )
@@ -108,14 +111,15 @@ def _open_record(plan: SweepPlan, folder: SweepFolder, command: Sequence[str] | 
     return replace(record, text=text, objective=objective, ended=None)
 
 
-def _changed(record: SweepRecord, plan: SweepPlan, text: str) -> str:
-    """What of the sweep file is not as it was, of what has a part in trials that there are."""
-    from ray_compt.config.yaml_io import read_yaml
+def _changed(before: str, after: str) -> list[str]:
+    """Keys of the sweep file that are not as they were, of those that have a part in trials that there are."""
+    old, new = (_content(text) for text in (before, after))
+    return [key for key in {**old, **new} if key not in FREE and old.get(key) != new.get(key)]
 
-    before, after = read_yaml(record.text).plain(), read_yaml(text).plain()
-    free = ("max_concurrent", "retry_failed", "objective")
-    keys = [key for key in {**before, **after} if key not in free and before.get(key) != after.get(key)]
-    return ", ".join(keys)
+
+def _content(text: str) -> dict[str, Any]:
+    tree = read_yaml(text, lambda line: f"{FILE}:{line}")
+    return tree.plain() if tree is not None else {}
 
 
 @dataclass(frozen=True)
