@@ -128,7 +128,12 @@ def test_without_chains_the_values_name_it(tmp_path: Path):
         case("train.warmup_steps: {uniform: [1, 5]}", "expected a whole number", "warmup_steps", id="real"),
         case("transfer.growth: {choice: [lossless, losless]}", "expected one of auto", "growth", id="choice"),
         case("train.global_batch: {choice: [96, 50]}", "a batch of 50 cannot take", "multiple", id="rule"),
-        case("data.lanes: {choice: [4, 7]}", "of 7 lanes", "multiple of 7", id="rule between sections"),
+        case(
+            "data.lanes: {choice: [4, 7]}",
+            "space.data.lanes: with 7, train.global",
+            "multiple of 7",
+            id="rule between sections",
+        ),
         case("stages.X.lr: 1", "space.stages.X.lr: the base chain has no stage X", "use one of T, S"),
         case("stages.4.lr: 1", "no chain has a stage 4", "has 4, counted from 0", id="beyond"),
         case("stages.S.model: {choice: [S, M]}", "no key of a space", "in chains:", id="model"),
@@ -160,7 +165,7 @@ def test_one_key_is_not_given_twice(tmp_path: Path):
 
 
 def test_a_mistake_of_the_base_chain_is_named_there(tmp_path: Path):
-    for chain, line in ((CHAIN.replace("epochs: 15", "epochs: -1"), 10), (CHAIN.split("stages:")[0], 1)):
+    for chain, line in ((CHAIN.replace("cpus: 2", "cpus: -2"), 11), (CHAIN.split("stages:")[0], 1)):
         with pytest.raises(Exception, match=rf"base.yaml:{line}: "):
             plan(tmp_path, chain=chain, macs=MACS)
 
