@@ -43,6 +43,14 @@ PURE = (
     "distill/loss.py",
     "train/loss.py",
     "train/schedule.py",
+    "sweep/base.py",
+    "sweep/candidate.py",
+    "sweep/check.py",
+    "sweep/composition.py",
+    "sweep/metrics.py",
+    "sweep/models.py",
+    "sweep/plan.py",
+    "sweep/space.py",
 )
 
 # `compt --help` answers in under a second: these may not import anything heavy at the top of a module.

@@ -165,7 +165,7 @@ def test_one_key_is_not_given_twice(tmp_path: Path):
 
 
 def test_a_mistake_of_the_base_chain_is_named_there(tmp_path: Path):
-    for chain, line in ((CHAIN.replace("cpus: 2", "cpus: -2"), 11), (CHAIN.split("stages:")[0], 1)):
+    for chain, line in ((CHAIN.replace("cpus: 2", "cpus: -2"), 12), (CHAIN.split("stages:")[0], 1)):
         with pytest.raises(Exception, match=rf"base.yaml:{line}: "):
             plan(tmp_path, chain=chain, macs=MACS)
 

@@ -57,7 +57,7 @@ SHARDS = CHAIN.replace("builtin:digits/val", "shards/*.tar")
 @pytest.mark.parametrize(
     "metric, chain, message, mend",
     [
-        case("zero_shot_top", CHAIN, "no stage reports zero_shot_top", "did you mean zero_shot_top1?"),
+        case("zero_shot_top", CHAIN, "no stage reports zero_shot_top", "did you mean zero_shot_top"),
         case("accuracy", CHAIN, "no stage reports accuracy", "use one of zero_shot_top1, "),
         case("zero_shot_top1", SHARDS, "no stage reports zero_shot_top1", "data.class_field"),
         case("knn/top1", CHAIN, "no stage reports knn/top1", "evaluate.suite: core"),

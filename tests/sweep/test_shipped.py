@@ -79,8 +79,9 @@ def test_the_quick_one_trains_six_stages_instead_of_ten():
     assert [candidate.label for candidate in made.candidates().candidates] == [
         "32x2-64x3 epochs=3",
         "32x2-64x3 epochs=6",
-        "48x2-64x3 epochs=3",
-    ][:2] + ["x"]
+        "32x2-48x2-64x3 epochs=3",
+        "32x2-48x2-64x3 epochs=6",
+    ]
     assert stages(made) == (10, 6)
 
 
