@@ -43,14 +43,22 @@ PURE = (
     "distill/loss.py",
     "train/loss.py",
     "train/schedule.py",
+    "sweep/base.py",
+    "sweep/candidate.py",
+    "sweep/check.py",
     "sweep/choice.py",
     "sweep/columns.py",
+    "sweep/composition.py",
     "sweep/html",
     "sweep/importance.py",
+    "sweep/metrics.py",
+    "sweep/models.py",
     "sweep/objective.py",
+    "sweep/plan.py",
     "sweep/prefixes.py",
     "sweep/record.py",
     "sweep/scores.py",
+    "sweep/space.py",
 )
 
 # `compt --help` answers in under a second: these may not import anything heavy at the top of a module.

@@ -37,16 +37,16 @@ A **candidate** is a composition with a value for each key of the space; a **tri
 
 ## How it is read
 
-- As a chain file is: YAML 1.2, types at their word, `--set KEY=VALUE` for keys of the base chain (not of the space), every
-  error with its file and line. A value that the key of a chain file does not take is an error before anything starts.
+- As a chain file is: YAML 1.2, types at their word, `--set KEY=VALUE` for keys of the base chain (not of the space),
+  every error with its file and line. A value that a key does not take is an error before anything starts.
 - **Keys of the space** are those of the chain file as `--set` reads them: `train.lr` is what stages without an `lr` of
   their own take, `stages.*.lr` every stage's, `stages.S.lr` that of one stage, `stages.1.lr` that of the second stage
-  of every chain that has one. Later keys win over earlier ones. A key that no stage of a chain reads has no value there:
-  `stages.S.lr` in a chain without S, `transfer.growth` in a chain of one.
+  of every chain that has one. Later keys win over earlier ones. A key that no stage of a chain reads has no value
+  there: `stages.S.lr` in a chain without S, `transfer.growth` in a chain of one.
 - **Not in the space**: `name`, `seed` (write `seeds`), a stage's `name` and `model` (write `chains`), whole stages.
-- **Chains** keep the base chain's stages as they are, but for the first model of each. It is trained from scratch, so it
-  takes `epochs` and its keys of `train` as the base chain's first stage has them; its own stay only those that say how
-  it fits and runs: FITTING. A teacher that a stage names and that the chain lacks is left out.
+- **Chains** keep the base chain's stages as they are, but for the first model of each. It is trained from scratch, so
+  it takes `epochs` and its keys of `train` as the base chain's first stage has them; its own stay only those that say
+  how it fits and runs: FITTING. A teacher that a stage names and that the chain lacks is left out.
 - **Pairs that cannot be grown** are those that every growth of the sweep (but `random`) refuses; `auto` counts as
   `lossless` where there are `chains`. Where only some refuse, candidates with these go by `ungrowable` too.
 

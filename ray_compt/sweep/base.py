@@ -15,6 +15,7 @@ from ray_compt.errors import UserError
 
 # Indices of the base chain's stages, ascending.
 Composition = tuple[int, ...]
+Whose = Literal["chain", "all", "position", "stage"]
 # Sections that a chain's first stage does not read, unless teachers are named.
 _OF_LATER_STAGES = ("transfer", "teacher")
 
@@ -27,11 +28,13 @@ class Base:
         tree: as `LoadedSweep.chain_tree`, every stage with its name.
         names: of the stages.
         labels: short names: the part of each model's name that no other has (T for ViT-T-16), else the stage's name.
+        teachers: whether teachers are named anywhere, of which a chain's first stage may have one.
     """
 
     tree: Node
     names: tuple[str, ...]
     labels: tuple[str, ...]
+    teachers: bool
 
     @property
     def whole(self) -> Composition:
@@ -78,7 +81,10 @@ def open_base(loaded: LoadedSweep) -> Base:
     ]
     tree = loaded.chain_tree
     tree = Node({**tree.value, "stages": Node(named, stages.place, stages.path)}, tree.place, tree.path)
-    return Base(tree, tuple(names), _labels(names, stage_parts(tree)))
+    sections = [tree.find(("transfer",)), *(stage.child("transfer") for stage in named)]
+    taught = any(section is not None and section.find(("distill", "teachers")) for section in sections)
+    taught = taught or any(key.endswith("distill.teachers") for key in loaded.sweep.space)
+    return Base(tree, tuple(names), _labels(names, stage_parts(tree)), taught)
 
 
 def stage_parts(tree: Node) -> list[list[str]]:
@@ -105,21 +111,18 @@ class Target:
         whose: the chain's; every stage's; that of the stage in a position of each chain; that of a base stage.
         index: the position or the base stage.
         rest: the key inside the stage, in its section; of the chain, the whole key.
+        first: whether a chain's first stage reads the key.
     """
 
-    whose: Literal["chain", "all", "position", "stage"]
+    whose: Whose
     index: int
     rest: str
-
-    @property
-    def key(self) -> tuple[str, int, str]:
-        """The same for two spellings of one key."""
-        return (self.whose, self.index, self.rest)
+    first: bool
 
     def paths(self, composition: Composition) -> list[Path]:
         """Where it lies in the unfolded tree of a chain of these stages; nowhere if no stage of it reads the key."""
         reached = self._reached(composition)
-        if not reached or (self._of_later_stages and max(reached) == 0):
+        if not reached or (not self.first and max(reached) == 0):
             return []
         inner = tuple(self.rest.split("."))
         return [inner] if self.whose == "chain" else [("stages", position, *inner) for position in reached]
@@ -132,11 +135,6 @@ class Target:
         if self.whose == "stage":
             return [position for position in everywhere if composition[position] == self.index]
         return everywhere
-
-    @property
-    def _of_later_stages(self) -> bool:
-        section, _, key = self.rest.partition(".")
-        return section in _OF_LATER_STAGES and not key.startswith("distill.teachers")
 
 
 def locate_key(base: Base, key: str) -> Target:
@@ -152,12 +150,17 @@ def locate_key(base: Base, key: str) -> Target:
     if key in _REFUSED:
         raise UserError("no key of a space", mend=_REFUSED[key])
     if parts[0] != "stages":
-        return Target("chain", 0, key)
+        return _target(base, "chain", 0, key)
     whose, index, rest = _whose(base, key.partition(".")[2])
     section = rest.partition(".")[0]
     if section in ("", "name", "model"):
         raise UserError("no key of a space", mend="write which stages make a chain in chains:")
-    return Target(whose, index, f"{FLAT_KEYS[section]}.{rest}" if section in FLAT_KEYS else rest)
+    return _target(base, whose, index, f"{FLAT_KEYS[section]}.{rest}" if section in FLAT_KEYS else rest)
+
+
+def _target(base: Base, whose: Whose, index: int, rest: str) -> Target:
+    first = base.teachers or rest.partition(".")[0] not in _OF_LATER_STAGES
+    return Target(whose, index, rest, first)
 
 
 _REFUSED = {
@@ -167,7 +170,7 @@ _REFUSED = {
 }
 
 
-def _whose(base: Base, rest: str) -> tuple[Literal["all", "position", "stage"], int, str]:
+def _whose(base: Base, rest: str) -> tuple[Whose, int, str]:
     # A name may hold dots itself, so the longest that fits is taken.
     fitting = [name for name in base.names if rest == name or rest.startswith(name + ".")]
     if fitting:

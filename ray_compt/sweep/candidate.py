@@ -13,6 +13,7 @@ from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.config.sweep_keys import FITTING
 from ray_compt.config.tree import Node, node_of
+from ray_compt.errors import UserError
 from ray_compt.sweep.base import Base, Composition, Target
 from ray_compt.sweep.space import Parameter, Values
 
@@ -84,6 +85,22 @@ def build_chain(
     Raises:
         UserError: as `load_chain`: a wrong value of the space at its line of the sweep file.
     """
+    try:
+        return _build(loaded, base, axes, composition, values, random_growth)
+    except UserError as error:
+        if (error.where or "").startswith(str(loaded.file)):
+            raise
+        raise _blame(error, loaded, base, axes, composition, values, random_growth) from None
+
+
+def _build(
+    loaded: LoadedSweep,
+    base: Base,
+    axes: Sequence[Axis],
+    composition: Composition,
+    values: Mapping[str, Any],
+    random_growth: Sequence[int],
+) -> tuple[Chain, Node]:
     tree = chain_tree(base, composition)
     for axis in axes:
         for path in axis.target.paths(composition):
@@ -94,6 +111,34 @@ def build_chain(
             node = node_of(value, place, ("chains", "ungrowable"))
             tree = assign(tree, ("stages", position, "transfer", key), node)
     return validate_tree(tree, str(loaded.file))
+
+
+def _blame(
+    error: UserError,
+    loaded: LoadedSweep,
+    base: Base,
+    axes: Sequence[Axis],
+    composition: Composition,
+    values: Mapping[str, Any],
+    random_growth: Sequence[int],
+) -> UserError:
+    """An error in the base chain's file, at the key of the space without which there would be none, if there is one.
+
+    Rules between keys blame one of them, which may be the base chain's.
+    """
+    for axis in axes:
+        others = [other for other in axes if other is not axis]
+        try:
+            _build(loaded, base, others, composition, values, random_growth)
+        except UserError:
+            continue
+        key = axis.parameter.key
+        return UserError(
+            f"space.{key}: with {_short(values[key])}, {error.message}",
+            where=_node(loaded, key, values[key]).place,
+            mend=error.mend,
+        )
+    return error
 
 
 def chain_tree(base: Base, composition: Composition) -> Node:

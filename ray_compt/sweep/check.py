@@ -5,12 +5,13 @@ for the models, which `measure` looks at.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ray_compt.config.problems import unite
 from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.errors import UserError
-from ray_compt.sweep.base import Base, locate_key, open_base
+from ray_compt.sweep.base import Base, Target, locate_key, open_base
 from ray_compt.sweep.candidate import Axis, build_chain
 from ray_compt.sweep.composition import compose
 from ray_compt.sweep.metrics import check_metric
@@ -56,15 +57,17 @@ def _axes(loaded: LoadedSweep, base: Base) -> tuple[Axis, ...]:
     """The space's keys, in the order of the file."""
     axes: list[Axis] = []
     problems = []
-    overridden = {override.partition("=")[0].strip() for override in loaded.overrides}
+    overridden = _overridden(loaded, base)
     for key, distribution in loaded.sweep.space.items():
         try:
             target = locate_key(base, key)
             twin = next((axis.parameter.key for axis in axes if axis.target == target), None)
             if twin is not None:
                 raise UserError(f"the same key as {twin}", mend="keep one of them")
-            if key in overridden:
-                raise UserError(f"also given with --set {key}=...", mend="remove it here, or there")
+            if target in overridden:
+                raise UserError(
+                    f"also given with --set {overridden[target]}", mend="remove it here, or there"
+                )
         except UserError as error:
             where = loaded.place("space", key)
             problems.append(UserError(f"space.{key}: {error.message}", where=where, mend=error.mend))
@@ -73,6 +76,15 @@ def _axes(loaded: LoadedSweep, base: Base) -> tuple[Axis, ...]:
     if problems:
         raise unite(problems, str(loaded.file))
     return tuple(axes)
+
+
+def _overridden(loaded: LoadedSweep, base: Base) -> dict[Target, str]:
+    """What --set has set, of the keys that a space may have too."""
+    found = {}
+    for text in loaded.overrides:
+        with suppress(UserError):
+            found[locate_key(base, text.partition("=")[0].strip())] = text
+    return found
 
 
 def _first_values(axes: Sequence[Axis]) -> Values:

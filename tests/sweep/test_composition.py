@@ -21,7 +21,7 @@ from tests.sweep.files import CHAIN, bend, case, check_error, load, plan, with_c
 def named_base(stages: int) -> Base:
     names = tuple(f"m{number}" for number in range(stages))
     listed = [Node({"model": Node(name, "", ())}, "", ()) for name in names]
-    return Base(Node({"stages": Node(listed, "", ())}, "", ()), names, names)
+    return Base(Node({"stages": Node(listed, "", ())}, "", ()), names, names, False)
 
 
 def place(*path: object) -> str:

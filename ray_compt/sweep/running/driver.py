@@ -41,6 +41,12 @@ SHOW_EVERY_S = 1.0
 STOP_S = 150.0
 # Of a trial's own process, which only waits.
 TRIAL_CPUS = 0.01
+# No files of its own beside ours, no handler of Ctrl-C, and no words on the terminal.
+QUIET_TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
 # Keys of a sweep file that may change between two starts.
 FREE = ("max_concurrent", "retry_failed", "objective")
 # Times that a lost node or a killed process takes a candidate along before it counts as failed.
@@ -191,7 +197,7 @@ class _Run:
         trials: int,
     ) -> None:
         # Before Ray is imported, which reads it then.
-        os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_DISABLE_SIGINT_HANDLER": "1"}
+        os.environ |= QUIET_TUNE
         chains = [candidate.chain for _, candidate in unfinished] or [self._any_chain()]
         needs = chain_needs(chains[0])
         start_ray(address, _together(needs, self._concurrent_here(needs)), verbose=self.verbose)
@@ -238,6 +244,7 @@ class _Run:
         from ray import tune
 
         from ray_compt.sweep.running.pruning import make_scheduler
+        from ray_compt.sweep.running.silence import silent
 
         scheduler = make_scheduler(
             self.sweep.prune,
@@ -261,7 +268,7 @@ class _Run:
                 name="tune",
                 storage_path=scratch,
                 failure_config=tune.FailureConfig(max_failures=LOST),
-                callbacks=[],
+                callbacks=[] if self.verbose else [silent()],
                 verbose=1 if self.verbose else 0,
             ),
         )

@@ -15,7 +15,7 @@ from ray_compt.storage import Place
 from ray_compt.sweep.candidate import Candidate
 from ray_compt.sweep.record import FILE, StageRecord, SweepRecord, TrialRecord, write_record
 from ray_compt.sweep.running.folder import TRIALS, SweepFolder, trial_name
-from ray_compt.sweep.running.state import read_trial
+from ray_compt.sweep.running.state import read_trial, write_trial
 from ray_compt.sweep.scores import Score, score
 
 
@@ -67,8 +67,11 @@ class Recorder:
     def reopen(self) -> None:
         """Take back up, for a new start, what an earlier one has left as failed."""
         with self._lock:
+            failed = [trial for trial in self._record.trials if trial.state == "failed"]
+            for trial in failed:
+                write_trial(self._folder.trial(trial.number), "pending")
             self._replace(
-                replace(trial, state="pending", error=None) if trial.state == "failed" else trial
+                replace(trial, state="pending", error=None) if trial in failed else trial
                 for trial in self._record.trials
             )
 
