@@ -43,7 +43,14 @@ def read_trial_chain(sweep: Place, trial: TrialRecord) -> Chain:
     folder = sweep
     for part in filter(None, trial.run.split("/")):
         folder = folder / part
-    return RunFolder(folder).read_chain()
+    run = RunFolder(folder)
+    if not run.chain_file.is_file():
+        raise UserError(
+            f"the chain file of trial {trial.number} is not here",
+            where=str(run.chain_file),
+            mend="restore the trial's run folder, or choose another with --trial N",
+        )
+    return run.read_chain()
 
 
 def chain_text(record: SweepRecord, trial: TrialRecord, chain: Chain) -> str:

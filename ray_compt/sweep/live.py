@@ -31,7 +31,7 @@ class LiveTable:
     def __init__(self, console: Console):
         self._console, self._terminal = console, Terminal(console)
         self._live: Live | None = None
-        self._told: dict[int, str] = {}
+        self._told: dict[int, str] | None = None
 
     @contextmanager
     def shown(self) -> Iterator[LiveTable]:
@@ -56,6 +56,8 @@ class LiveTable:
         if self._live is not None:
             self._live.update(_drawn(record, planned), refresh=True)
             return
+        if self._told is None:
+            self._told = self._begin(record, planned)
         for trial in record.trials:
             words = describe(trial, record.objective)
             if words != self._told.get(trial.number, ""):
@@ -63,6 +65,13 @@ class LiveTable:
                 self._terminal.line(f"  {words}")
                 if trial.ended:
                     self._terminal.line(f"  {summary(record, planned)}")
+
+    def _begin(self, record: SweepRecord, planned: int | None) -> dict[int, str]:
+        """What need not be told of a sweep that goes on: the trials that had ended, but for one line about all."""
+        ended = [trial for trial in record.trials if trial.ended]
+        if ended:
+            self._terminal.line(f"  {summary(record, planned)}")
+        return {trial.number: describe(trial, record.objective) for trial in ended}
 
 
 def rows(record: SweepRecord, most: int = SHOWN) -> list[tuple[str, ...]]:

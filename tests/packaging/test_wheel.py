@@ -65,7 +65,8 @@ def test_wheel_holds_every_shipped_chain(names: set[str]):
 
 def test_wheel_holds_the_reports_templates(names: set[str]):
     templates = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("ray_compt/**/templates/*")}
-    assert {Path(name).name for name in templates} == {"report.html", "report.css", "report.js"}
+    names_of_all = {"frame.html", "plot.html", "report.html", "report.css", "report.js", "sweep.html"}
+    assert {Path(name).name for name in templates} == names_of_all
     assert templates <= names
 
 

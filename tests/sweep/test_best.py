@@ -76,5 +76,5 @@ def test_a_trial_that_cannot_be_had_says_so(number: int, said: str) -> None:
 
 
 def test_a_trial_without_its_chain_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such chain file"):
+    with pytest.raises(UserError, match="the chain file of trial 0 is not here"):
         read_trial_chain(open_place(tmp_path), trial(0))

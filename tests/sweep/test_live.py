@@ -93,6 +93,15 @@ def test_without_a_terminal_only_what_changed_is_a_line() -> None:
     assert lines[3].startswith("1/1 trials done; best: candidate 0") and "1 failed" in lines[5]
 
 
+def test_of_a_sweep_that_goes_on_only_what_is_new_is_a_line() -> None:
+    out, stream = console(terminal=False)
+    with LiveTable(out).shown() as table:
+        table.update(sweep(trial(0), trial(1), running(2)))
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert len(lines) == 2 and lines[0].startswith("2/3 trials done, 1 running")
+    assert lines[1] == "trial 2 (S, seed 0): S runs"
+
+
 def test_on_a_terminal_there_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     out, stream = console(terminal=True)

@@ -13,6 +13,7 @@ from ray_compt.report.terminal import plural
 from ray_compt.sweep.prefixes import SharedStage
 
 ROW_PX = 26
+LEAST_PX, MOST_PX = 240, 1600
 # Of the sweep itself; a stage's is its hash.
 ROOT = "sweep"
 
@@ -41,7 +42,7 @@ def tree(roots: Sequence[SharedStage], name: str) -> go.Figure | None:
         return None
     leaves = len(boxes) - len({box.parent for box in boxes} - {ROOT})
     whole = _Box(ROOT, "", name, 0, GREY, f"{format_count(sum(box.macs for box in boxes))} MACs")
-    found = figure(max(240, 60 + ROW_PX * leaves))
+    found = figure(min(MOST_PX, max(LEAST_PX, ROW_PX * (leaves + 2))))
     boxes = [whole, *boxes]
     found.add_trace(
         go.Icicle(
