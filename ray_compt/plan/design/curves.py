@@ -12,8 +12,8 @@ size's own curve where p is reached, less what a new schedule costs:
 
     g(p, e) = f(k f^-1(p) + w e)
 
-with a head start kept to the share k in (0, 1), and w > 0 passes alone that a pass of a stage is worth. The curve is not
-believed beyond its `longest` epochs; what a predecessor has above it is carried over as it is.
+with a head start kept to the share k in (0, 1), and w > 0 passes alone that a pass of a stage is worth. The curve is
+not believed beyond its `longest` epochs; what a predecessor has above it is carried over as it is.
 
 Every function takes D draws of the parameters at once. Arrays are float64.
 """

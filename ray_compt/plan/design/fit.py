@@ -1,4 +1,4 @@
-"""Curves from what was measured: one penalised least-squares fit over all sizes, and draws around it.
+"""Curves from what was measured: one fit over all sizes, and draws of what else is likely.
 
 Two or three budgets a size do not determine three parameters, so sizes share what they can. With z the logarithm of a
 size's forward MACs, centred, and independent standard normal numbers t,
@@ -9,9 +9,9 @@ size's forward MACs, centred, and independent standard normal numbers t,
     logit k   = 2.2 + t                                 a stage keeps 90 % of its head start (77 to 96 %)
     log w     = 0.7 t                                   a pass of a stage is worth 1 pass alone (0.5 to 2)
 
-t without an index is one number for the family. The t are fitted with their own squares as penalty (the mode of the
-posterior), drawn from its Laplace approximation, and the residuals' standard deviations, one of models alone and one of
-stages, from scaled inverse chi-squared with the prior weight of `PRIOR_COUNT` residuals of `PRIOR_NOISE`.
+t without an index is one number for the family. Metrics scatter normally around the curves, with one standard deviation
+for models alone and one for stages, each with the prior weight of `PRIOR_COUNT` residuals of `PRIOR_NOISE`. The mode of
+the posterior is a least-squares fit with the squares of the t as penalty; draws around it are made by sampler.py.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import expit, logit
 
 from ray_compt.plan.design.curves import Array, Curves
 from ray_compt.plan.design.observations import Measured, Observation
+from ray_compt.plan.design.sampler import Reference, slice_step
 
 DRAWS = 500
 PRIOR_NOISE = 0.01
@@ -33,7 +35,8 @@ PRIOR_COUNT = 4
 BEYOND = 4.0
 # Logits of metrics of 0 and 1 are held finite.
 EDGE = 0.02
-ROUNDS = 4
+# Of mode and noise in turn; of the sampler.
+ROUNDS, SWEEPS = 3, 30
 # Numbers of the whole family: two of a, two of r, one of c, k and w.
 SHARED = 7
 
@@ -44,19 +47,18 @@ class Fit:
 
     Attributes:
         sizes: names, ascending.
-        mode: the best parameters, one draw.
-        curves: `DRAWS` draws.
+        curves: draws of all parameters.
         noise: standard deviations [D] of one training alone around its curve.
         stage_noise: the same [D] of one stage, given what its predecessor reached.
     """
 
     sizes: tuple[str, ...]
-    mode: Curves
     curves: Curves
     noise: Array
     stage_noise: Array
 
     def index(self, size: str) -> int:
+        """Column of a size. Raises ValueError: it was not measured."""
         return self.sizes.index(size)
 
 
@@ -69,23 +71,22 @@ def fit(measured: Measured, *, draws: int = DRAWS, seed: int = 0) -> Fit:
         seed: of the draws.
     """
     problem = _Problem(measured)
-    theta, noises = np.zeros(problem.parameters), np.full(2, PRIOR_NOISE)
-    for _ in range(ROUNDS):
-        theta = _minimise(problem, theta, noises)
-        jacobian = problem.jacobian(theta)
-        covariance = _covariance(jacobian, noises[problem.kinds])
-        squares, freedom = _spread(problem, theta, jacobian, covariance, noises)
-        noises = np.sqrt(squares / freedom)
     random = np.random.default_rng(seed)
-    sampled = random.multivariate_normal(theta, covariance, draws, method="cholesky")
-    spread = np.sqrt(squares / random.chisquare(freedom, (draws, 2)))
-    return Fit(
-        sizes=tuple(measured.forward),
-        mode=problem.curves(theta[None]),
-        curves=problem.curves(sampled),
-        noise=spread[:, 0],
-        stage_noise=spread[:, 1],
-    )
+    mode, noises = _mode(problem)
+    reference = Reference(mode, _covariance(problem.jacobian(mode), noises[problem.kinds]))
+    points = random.standard_normal((draws, problem.parameters))
+    for _ in range(SWEEPS):
+        thetas = reference.at(points)
+        spread = _draw_noise(problem, problem.misses(thetas), random)
+
+        def weight(points: Array, rows: NDArray[np.intp], spread: Array = spread) -> Array:
+            thetas = reference.at(points)
+            weighed = problem.misses(thetas) / spread[rows][:, problem.kinds]
+            return (points**2 - thetas**2).sum(axis=1) / 2 - (weighed**2).sum(axis=1) / 2
+
+        points = slice_step(points, weight, random)
+    thetas = reference.at(points)
+    return Fit(tuple(measured.forward), problem.curves(thetas), spread[:, 0], spread[:, 1])
 
 
 class _Problem:
@@ -122,17 +123,16 @@ class _Problem:
         )
 
     def misses(self, theta: Array) -> Array:
-        """Predicted less measured metric [n] of one vector [P], models alone first."""
-        curves = self.curves(theta[None])
-        alone = curves.alone(*self._alone)[0]
-        stages = curves.stage(self._stages[0], self._before, self._stages[1])[0]
-        return np.asarray(np.concatenate([alone, stages]) - self._measured)
+        """Predicted less measured metrics [D, n] of vectors [D, P], models alone first."""
+        curves = self.curves(theta)
+        alone = curves.alone(*self._alone)
+        stages = curves.stage(self._stages[0], self._before, self._stages[1])
+        return np.asarray(np.concatenate([alone, stages], axis=1) - self._measured)
 
     def jacobian(self, theta: Array, step: float = 1e-5) -> Array:
-        """Derivatives [n, P] of `misses`, by central differences."""
+        """Derivatives [n, P] of `misses` at one vector [P], by central differences."""
         moves = step * np.eye(self.parameters)
-        columns = [(self.misses(theta + move) - self.misses(theta - move)) / (2 * step) for move in moves]
-        return np.stack(columns, axis=1)
+        return np.asarray((self.misses(theta + moves) - self.misses(theta - moves)).T / (2 * step))
 
 
 def _columns(measured: Measured, observations: Sequence[Observation]) -> tuple[np.ndarray, Array]:
@@ -142,32 +142,35 @@ def _columns(measured: Measured, observations: Sequence[Observation]) -> tuple[n
     return sizes, np.array([one.path[-1].epochs for one in observations], float)
 
 
-def _minimise(problem: _Problem, start: Array, noises: Array) -> Array:
-    scale = noises[problem.kinds]
+def _mode(problem: _Problem) -> tuple[Array, Array]:
+    """The most likely vector [P] and, given it, the standard deviations [2] of both kinds."""
+    theta, noises = np.zeros(problem.parameters), np.full(2, PRIOR_NOISE)
+    for _ in range(ROUNDS):
+        scale = noises[problem.kinds]
 
-    def weighed(theta: Array) -> Array:
-        return np.concatenate([problem.misses(theta) / scale, theta])
+        def weighed(theta: Array, scale: Array = scale) -> Array:
+            return np.concatenate([problem.misses(theta[None])[0] / scale, theta])
 
-    return np.asarray(least_squares(weighed, start).x)
+        theta = np.asarray(least_squares(weighed, theta).x)
+        squares, count = _squares(problem, problem.misses(theta[None]))
+        noises = np.sqrt(squares[0] / count)
+    return theta, noises
 
 
 def _covariance(jacobian: Array, scale: Array) -> Array:
-    """Of the Laplace approximation, by Gauss-Newton: the penalty keeps it positive definite."""
+    """Of the normal approximation around the mode, by Gauss-Newton: the penalty keeps it positive definite."""
     weighed = jacobian / scale[:, None]
     found = np.linalg.inv(weighed.T @ weighed + np.eye(weighed.shape[1]))
     return np.asarray((found + found.T) / 2)
 
 
-def _spread(
-    problem: _Problem, theta: Array, jacobian: Array, covariance: Array, noises: Array
-) -> tuple[Array, Array]:
-    """Sums of squares [2] and degrees of freedom [2] of both kinds, the prior's included.
+def _squares(problem: _Problem, misses: Array) -> tuple[Array, Array]:
+    """Sums [D, 2] of the squares of both kinds' residuals, and their numbers [2], the prior's included."""
+    kinds = np.eye(2)[problem.kinds]
+    return PRIOR_COUNT * PRIOR_NOISE**2 + misses**2 @ kinds, PRIOR_COUNT + kinds.sum(axis=0)
 
-    An observation that determines parameters leaves less to see of the noise: each counts as one less its leverage.
-    """
-    squares = np.full(2, PRIOR_COUNT * PRIOR_NOISE**2)
-    freedom = np.full(2, float(PRIOR_COUNT))
-    leverage = np.einsum("np,pq,nq->n", jacobian, covariance, jacobian) / noises[problem.kinds] ** 2
-    np.add.at(squares, problem.kinds, problem.misses(theta) ** 2)
-    np.add.at(freedom, problem.kinds, 1 - leverage)
-    return squares, freedom
+
+def _draw_noise(problem: _Problem, misses: Array, random: np.random.Generator) -> Array:
+    """Standard deviations [D, 2] of both kinds given their residuals: scaled inverse chi-squared."""
+    squares, count = _squares(problem, misses)
+    return np.asarray(np.sqrt(squares / random.chisquare(count, squares.shape)))

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from ray_compt.errors import UserError
 
@@ -50,6 +49,7 @@ class Finished:
         recipe: how it took over its predecessor; "scratch" for a first stage.
         data: digest of the training data; empty where it is not known.
         where: the run, for messages.
+        name: of its stage.
     """
 
     path: Path
@@ -61,6 +61,7 @@ class Finished:
     recipe: str
     data: str
     where: str
+    name: str = ""
 
     @property
     def size(self) -> str:
@@ -127,10 +128,12 @@ def measure(finished: Sequence[Finished], metric: str | None = None) -> Measured
     _check_same_data(finished)
     kept, notes = _of_one_recipe(_distinct(one for one in finished if name in one.metrics))
     known = [one for one in kept if len(one.path) == 1 or name in one.before]
+    if not known:
+        raise UserError(f"no predecessor has {name}", where="--metric", mend=_one_of(metrics_of(finished)))
     longest = max(known, key=lambda one: one.path[-1].epochs)
     return Measured(
         metric=name,
-        forward=_forward(finished),
+        forward=_forward(known),
         samples=longest.samples,
         taught=_taught(known),
         observations=tuple(_observe(one, name) for one in known),
@@ -224,11 +227,7 @@ def _one_of(names: Sequence[str]) -> str:
     return f"give one of {', '.join(names)}" if names else "evaluate the runs: set data.val"
 
 
-def format_path(path: Path) -> str:
-    """For people: `S 160 -> M 20`."""
-    return " -> ".join(f"{stage.size} {stage.epochs:g}" for stage in path)
-
-
-def ascends(path: Path, forward: dict[str, float]) -> bool:
-    """Whether each stage is larger than the one before."""
-    return all(forward[small.size] < forward[large.size] for small, large in pairwise(path))
+def format_path(path: Path, labels: Mapping[str, str] | None = None) -> str:
+    """For people: `S 160 -> M 20`, sizes as `labels` call them."""
+    names = labels or {}
+    return " -> ".join(f"{names.get(stage.size, stage.size)} {stage.epochs:g}" for stage in path)

@@ -76,7 +76,8 @@ def epoch_macs(measured: Measured, sizes: Sequence[str]) -> Array:
     forward = [measured.forward[size] for size in sizes]
     teachers = [0.0, *forward[:-1]]
     a_sample = [
-        FORWARDS_PER_TRAINED_SAMPLE * own + measured.taught * teacher for own, teacher in zip(forward, teachers)
+        FORWARDS_PER_TRAINED_SAMPLE * own + measured.taught * teacher
+        for own, teacher in zip(forward, teachers)
     ]
     return measured.samples * np.array(a_sample)
 

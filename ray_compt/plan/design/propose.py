@@ -31,10 +31,12 @@ class Proposal:
     Attributes:
         prediction: its stages, metric and cost.
         checks: the paper's rules.
+        beyond: stages with fewer or more epochs than any that were measured in their place.
     """
 
     prediction: Prediction
     checks: tuple[Check, ...]
+    beyond: Path
 
 
 def propose_for_budget(
@@ -102,9 +104,7 @@ def propose_for_target(
 def compositions(measured: Measured, sizes: Sequence[str], end: str) -> Iterator[tuple[str, ...]]:
     """All ascending chains of the sizes that end with `end`, shortest first."""
     smaller = [
-        name
-        for name in measured.forward
-        if name in sizes and measured.forward[name] < measured.forward[end]
+        name for name in measured.forward if name in sizes and measured.forward[name] < measured.forward[end]
     ]
     for count in range(len(smaller) + 1):
         for chosen in combinations(smaller, count):
@@ -113,32 +113,32 @@ def compositions(measured: Measured, sizes: Sequence[str], end: str) -> Iterator
 
 def compose(fit: Fit, measured: Measured, names: Sequence[str]) -> Composition:
     """A composition with the bounds of its epochs."""
-    stage = _stage_bounds(measured)
-    bounds = np.array([_first_bounds(measured, names[0]), *[stage] * (len(names) - 1)])
+    ranges = np.array([_first_range(measured, names[0]), *[_stage_range(measured)] * (len(names) - 1)])
     return Composition(
         curves=fit.curves,
         sizes=tuple(map(fit.index, names)),
         macs=epoch_macs(measured, names),
-        fewest=bounds[:, 0],
-        most=bounds[:, 1],
+        fewest=ranges[:, 0] / STRETCH,
+        most=ranges[:, 1] * STRETCH,
     )
 
 
-def _first_bounds(measured: Measured, size: str) -> tuple[float, float]:
+def _first_range(measured: Measured, size: str) -> tuple[float, float]:
+    """Fewest and most measured epochs of a size alone, else of all."""
     own = [one for one in measured.alone if one.path[-1].size == size]
-    return _stretched(own or measured.alone or measured.observations)
+    return _range(own or measured.alone or measured.observations)
 
 
-def _stage_bounds(measured: Measured) -> tuple[float, float]:
+def _stage_range(measured: Measured) -> tuple[float, float]:
     if measured.stages:
-        return _stretched(measured.stages)
-    fewest, most = _stretched(measured.alone)
+        return _range(measured.stages)
+    fewest, most = _range(measured.alone)
     return fewest * SHORTEST_STAGE, most
 
 
-def _stretched(observations: Sequence[Observation]) -> tuple[float, float]:
+def _range(observations: Sequence[Observation]) -> tuple[float, float]:
     epochs = [one.path[-1].epochs for one in observations]
-    return min(epochs) / STRETCH, max(epochs) * STRETCH
+    return min(epochs), max(epochs)
 
 
 def _rounded(
@@ -164,10 +164,12 @@ def _round(epochs: float, towards: Callable[[float], int]) -> float:
 
 
 def _propose(fit: Fit, measured: Measured, path: Path) -> Proposal:
-    return Proposal(predict(fit, measured, path), check_rules(fit, measured, path))
+    bounds = [_first_range(measured, path[0].size), *[_stage_range(measured)] * (len(path) - 1)]
+    beyond = tuple(stage for stage, (low, high) in zip(path, bounds) if not low <= stage.epochs <= high)
+    return Proposal(predict(fit, measured, path), check_rules(fit, measured, path), beyond)
 
 
 def _most(fit: Fit, measured: Measured, sizes: Sequence[str], end: str) -> float:
     """The highest metric that any composition is expected to reach."""
     every = [compose(fit, measured, names) for names in compositions(measured, sizes, end)]
-    return max(float(composition.expect(composition.most[None])[0]) for composition in every)
+    return max(composition.expect(composition.most) for composition in every)

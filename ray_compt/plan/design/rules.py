@@ -47,7 +47,9 @@ def check_rules(fit: Fit, measured: Measured, path: Path) -> tuple[Check, ...]:
 def check_steps(ratios: Sequence[float]) -> Check:
     """Whether neighbours lie 2 to 4 times apart in forward MACs."""
     kept = all(STEP[0] <= ratio <= STEP[1] for ratio in ratios)
-    return Check("steps", kept, "steps of " + ", ".join(f"{ratio:.1f}x" for ratio in ratios) if ratios else "")
+    return Check(
+        "steps", kept, "steps of " + ", ".join(f"{ratio:.1f}x" for ratio in ratios) if ratios else ""
+    )
 
 
 def check_falls(epochs: Sequence[float]) -> Check:

@@ -47,9 +47,13 @@ class Composition:
         """MACs of the most epochs."""
         return float(self.macs @ self.most)
 
-    def expect(self, epochs: Array) -> Array:
-        """Expected metric [n] of splits [n, stages]."""
+    def compare(self, epochs: Array) -> Array:
+        """Expected metric [n] of splits [n, stages] over some of the draws: enough to tell which is best."""
         return expect(self.curves.first(SEARCH_DRAWS), self.sizes, epochs)
+
+    def expect(self, epochs: Array) -> float:
+        """Expected metric of one split [stages]."""
+        return float(expect(self.curves, self.sizes, epochs[None])[0])
 
 
 def best_split(composition: Composition, budget: float) -> Array | None:
@@ -75,12 +79,12 @@ def cheapest_split(composition: Composition, target: float, most: float) -> Arra
     """Epochs [stages] of the least MACs, at most `most`, that are expected to reach a metric; None where none do."""
     low, high = composition.cheapest, min(most, composition.dearest)
     found = best_split(composition, high)
-    if found is None or composition.expect(found[None])[0] < target:
+    if found is None or composition.expect(found) < target:
         return None
     while high / low > 1 + FINEST:
         middle = float(np.sqrt(low * high))
         split = best_split(composition, middle)
-        if split is not None and composition.expect(split[None])[0] >= target:
+        if split is not None and composition.expect(split) >= target:
             high, found = middle, split
         else:
             low = middle
@@ -105,7 +109,7 @@ def _best(composition: Composition, later: Array, budget: float) -> tuple[Array,
     affordable = left >= composition.fewest[0] * (1 - 1e-9)
     first = np.minimum(left, composition.most[0])
     splits = np.column_stack([first, later])[affordable]
-    metrics = composition.expect(splits)
+    metrics = composition.compare(splits)
     best = int(np.argmax(metrics))
     return splits[best], float(metrics[best])
 
