@@ -52,7 +52,9 @@ def test_a_stage_of_no_length_is_never_better_than_its_predecessor(family: Curve
 
 
 def test_what_lies_above_the_curve_is_carried_over():
-    family = Curves(*(np.array([[value]]) for value in (0.6, 0.5, 0.5)), np.array([0.9]), np.array([1.0]), 50, 400)
+    family = Curves(
+        *(np.array([[value]]) for value in (0.6, 0.5, 0.5)), np.array([0.9]), np.array([1.0]), 50, 400
+    )
     top = family.alone(0, 400.0)[0, 0]
     inside, outside = (family.stage(0, np.array([before]), 5.0)[0, 0] for before in (top, 0.7))
     # Beyond the asymptote there are no epochs that reach 0.7: the stage is as if at the top, and keeps the rest.
@@ -60,7 +62,9 @@ def test_what_lies_above_the_curve_is_carried_over():
 
 
 def test_the_law_by_hand():
-    family = Curves(*(np.array([[value]]) for value in (0.8, 0.6, 1.0)), np.array([0.5]), np.array([2.0]), 10, 400)
+    family = Curves(
+        *(np.array([[value]]) for value in (0.8, 0.6, 1.0)), np.array([0.5]), np.array([2.0]), 10, 400
+    )
     assert family.alone(0, 20.0)[0, 0] == pytest.approx(0.8 - 0.2 / 2)
     assert family.epochs_to(0, np.array([0.7]))[0, 0] == pytest.approx(20)
     # Half of 20 epochs and 2 for each of 15: 40 epochs.
