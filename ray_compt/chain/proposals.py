@@ -99,6 +99,10 @@ def _stage_names(folder: RunFolder) -> dict[str, str]:
     return {entry.model: entry.name for entry in Ledger.open(folder.ledger_file).stages}
 
 
+def _plain(epochs: float) -> float | int:
+    return int(epochs) if epochs == int(epochs) else epochs
+
+
 def _expectation(proposal: Proposal, names: Mapping[str, str]) -> str:
     found = proposal.prediction
     interval = f"{found.low:.1%} to {found.high:.1%}"

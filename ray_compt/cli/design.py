@@ -102,9 +102,7 @@ def design(
     found, objective = _propose(known, measured, list(labels), last, budget, target, best)
     if write is not None:
         _write(write, folders, chain, found, objective)
-    _show(known, measured, found, labels, as_json)
-    if write is not None and not as_json:
-        print(f"sweep: {write}")
+    _show(known, measured, found, labels, write, as_json)
 
 
 def _propose(
@@ -144,7 +142,12 @@ def _write(
 
 
 def _show(
-    fit: Fit, measured: Measured, proposals: list[Proposal], labels: dict[str, str], as_json: bool
+    fit: Fit,
+    measured: Measured,
+    proposals: list[Proposal],
+    labels: dict[str, str],
+    sweep: str | None,
+    as_json: bool,
 ) -> None:
     from ray_compt.cli.output import print_json, print_table
     from ray_compt.plan.design import table
@@ -152,10 +155,12 @@ def _show(
     lines = table.basis(fit, measured, proposals, labels)
     if as_json:
         chains = [table.proposal_json(one, labels) for one in proposals]
-        print_json({"metric": measured.metric, "chains": chains, "basis": lines})
+        print_json({"metric": measured.metric, "chains": chains, "basis": lines, "sweep": sweep})
         return
     print_table("what was measured", table.SIZE_HEADER, table.size_rows(fit, measured, labels))
     print()
     header = table.proposal_header(measured.metric)
     print_table("chains worth training", header, table.proposal_rows(proposals, labels))
     print("\n".join(lines))
+    if sweep is not None:
+        print(f"sweep: {sweep}")

@@ -103,6 +103,7 @@ def test_the_cheapest_for_a_target_ends_where_it_is_told_to(compt, runs):
 def test_proposals_become_a_sweep_file(compt, runs, tmp_path):
     sweep = tmp_path / "sweeps" / "verify.yaml"
     found = _json(compt, *runs, "--budget", "2T", "--best", "2", "--write", sweep)
+    assert found["sweep"] == str(sweep)
     node = read_yaml(sweep.read_text(), str)
     assert node is not None
     written = node.plain()
