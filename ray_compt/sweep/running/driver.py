@@ -164,11 +164,9 @@ class _Run:
     def _known(self) -> dict[int, Candidate]:
         """Candidates of earlier starts, by number."""
         found: dict[int, Candidate] = {}
-        names = self.plan.base.names
         for trial in self.recorder.record.trials:
             if trial.candidate not in found:
-                composition = tuple(names.index(name) for name in trial.chain)
-                found[trial.candidate] = self.plan.candidate(composition, trial.values)
+                found[trial.candidate] = self.plan.recall(trial.chain, trial.values)
         return found
 
     def _queue(self, known: dict[int, Candidate]) -> tuple[Queue, int]:
@@ -292,17 +290,13 @@ class _Run:
 
     def _any_chain(self) -> Chain:
         """A chain of the sweep: the longest composition."""
-        longest = max(self.plan.compositions, key=len)
-        return self.plan.candidate(longest, self._first_values()).chain
-
-    def _first_values(self) -> dict[str, Any]:
-        return {parameter.key: parameter.extremes()[0] for parameter in self.plan.parameters}
+        return self.plan.outline(max(self.plan.compositions, key=lambda chain: len(chain.stages)))
 
     def _costs(self, samples: int) -> list[list[int]]:
         """MACs of each composition's stages, in 10^9, with the first value of every key."""
         found = []
         for composition in self.plan.compositions:
-            chain = self.plan.candidate(composition, self._first_values()).chain
+            chain = self.plan.outline(composition)
             found.append([max(1, macs // GIGA) for _, macs in _planned(chain, samples)])
         return found
 
