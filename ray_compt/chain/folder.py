@@ -86,7 +86,7 @@ def open_run(run_dir: str, chain: Chain) -> Iterator[tuple[RunFolder, Ledger]]:
             the chain file contradicts.
     """
     folder = RunFolder(run_place(run_dir))
-    _make_writable(folder.path)
+    make_writable(folder.path)
     with only_driver(folder.path):
         yield folder, _open_ledger(folder, chain)
 
@@ -165,7 +165,8 @@ def _touches(path: str, done: set[int]) -> bool:
     )
 
 
-def _make_writable(path: Place) -> None:
+def make_writable(path: Place) -> None:
+    """Create a folder. Raises UserError: nothing can be written there."""
     probe = path / ".writable"
     try:
         probe.write_bytes(b"")

@@ -82,9 +82,7 @@ class Sampled:
         known: candidates of earlier starts; their numbers come first.
     """
 
-    def __init__(
-        self, plan: SweepPlan, directions: Sequence[str], count: int, known: Sequence[Known] = ()
-    ):
+    def __init__(self, plan: SweepPlan, directions: Sequence[str], count: int, known: Sequence[Known] = ()):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -102,9 +100,7 @@ class Sampled:
 
     @property
     def notes(self) -> list[str]:
-        return [
-            f"{reason}: {plural(count, 'candidate')} left out" for reason, count in self._refused.items()
-        ]
+        return [f"{reason}: {plural(count, 'candidate')} left out" for reason, count in self._refused.items()]
 
     def next(self) -> Candidate | None:
         if self._given >= self._count or len(self._seen) == self._plan.size:
@@ -139,7 +135,8 @@ class Sampled:
 
     def _fresh(self, composition: Composition, values: Values) -> Candidate | None:
         """The candidate, the first time that it is asked for, and unless its values do not go together."""
-        key = candidate_key(composition, read_values(self._plan.axes, composition, values))
+        read = read_values(self._plan.axes, composition, values)
+        key = candidate_key(composition, {**read, **self._plan.base.own_epochs(composition)})
         if key in self._seen:
             return None
         self._seen.add(key)

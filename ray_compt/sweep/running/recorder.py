@@ -64,6 +64,7 @@ class Recorder:
                 if trial not in known
             ]
             before = self._record
+            self._record = replace(self._record, ended=None)
             self._change([*self._record.trials, *fresh])
             try:
                 self._store()

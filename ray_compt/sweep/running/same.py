@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ray_compt.config.distributions import Choice, Fixed
 from ray_compt.config.yaml_io import read_yaml, write_yaml
 from ray_compt.report.published import public, without_credentials
+from ray_compt.sweep.plan import SweepPlan
+from ray_compt.sweep.space import Values
 
 # Keys of a sweep file that may change between two starts: what has ended stays as true as it was.
 FREE = ("max_concurrent", "retry_failed", "objective", "search.trials")
@@ -44,6 +47,18 @@ def published(text: str) -> str:
     if all(without_credentials(line) == line for line in text.splitlines()):
         return text
     return write_yaml(public(_plain(text)))
+
+
+def with_credentials(plan: SweepPlan, values: Mapping[str, Any]) -> Values:
+    """Values of the space as the sweep file has them, from those of a record, which is `public`."""
+    choices = (
+        axis.parameter for axis in plan.axes if isinstance(axis.parameter.distribution, Choice | Fixed)
+    )
+    known = {parameter.key: parameter.values() for parameter in choices}
+    return {
+        key: next((own for own in known.get(key, ()) if public(own) == value), value)
+        for key, value in values.items()
+    }
 
 
 def _plain(text: str) -> dict[str, Any]:

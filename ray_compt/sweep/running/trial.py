@@ -20,14 +20,14 @@ from ray_compt.config.schema import Chain
 from ray_compt.errors import StorageError, UserError
 from ray_compt.report.board import Event
 from ray_compt.storage import Place, open_place
-from ray_compt.sweep.record import ENDED, TrialState
+from ray_compt.sweep.record import ENDED, TrialRecord, TrialState
+from ray_compt.sweep.running.size import GIGA, costs_so_far
 from ray_compt.sweep.running.state import read_trial, write_trial
 from ray_compt.sweep.running.stop import Pruned, StopLight, Stopped, ask_board
 
 LOG = "log.txt"
 # Names of what a trial reports to Ray Tune; the cost in 10^9 MACs.
 COST, SCORE = "gmacs", "score"
-GIGA = 1e9
 # Longest time that a run folder's lease outlives its holder's node (`chain/lease.py`), and some more.
 HELD_S = 180.0
 LOOK_AGAIN_S = 1.0
@@ -178,8 +178,7 @@ class TrialWatch(Watch):
         number = self._names.index(entry.name)
         reached = entry.metrics.get(self._job.metric, math.nan)
         if not self._job.within_stage and math.isfinite(reached):
-            spent = sum(macs for _, macs in self._trial.planned[: number + 1])
-            self._report({COST: spent / GIGA, SCORE: reached})
+            self._report({COST: costs_so_far(self._trial.planned)[number], SCORE: reached})
         # A chain that is complete has nothing left to prune.
         if number + 1 < len(self._names):
             self._light.look(now=True)
@@ -195,6 +194,22 @@ class TrialWatch(Watch):
         loss = event.values["scalars"].get("task_loss")
         if loss is not None and math.isfinite(loss):
             self._report({COST: spent / GIGA, SCORE: loss})
+
+
+def reports(trial: TrialRecord, stages: Sequence[tuple[int, int]], metric: str) -> list[dict[str, float]]:
+    """What a trial on record had reported at the ends of its stages, as `TrialWatch` does.
+
+    Args:
+        trial: the record.
+        stages: as `TrialJob.planned`.
+        metric: the objective's.
+    """
+    found = []
+    for stage, spent in zip(trial.stages, costs_so_far(stages)):
+        reached = stage.metrics.get(metric, math.nan)
+        if stage.state == "done" and math.isfinite(reached):
+            found.append({COST: spent, SCORE: reached})
+    return found
 
 
 def _train(job: CandidateJob, trial: TrialJob, watch: Watch, console: Console) -> None:
