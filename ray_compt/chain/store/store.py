@@ -100,6 +100,7 @@ class StageStore:
         kept = {name: value for name, value in entry.items() if name not in OF_THE_RUN}
         document = sealed({"schema": SCHEMA, "identity": dict(key.identity), "entry": kept})
         with explained(str(place)):
+            (place / RECORD).remove()
             copy_folder(stage, place, NOT_KEPT)
             (place / RECORD).write_text(json.dumps(document, indent=1) + "\n")
 

@@ -40,4 +40,8 @@ def reason(error: BaseException | None, times: int) -> str:
         last = f": {brief(error)}" if error is not None else ""
         return f"its process was lost more than {times} times{last}\n  mend: {MEND}"
     known = user_error_behind(error)
-    return str(known) if known is not None else f"{brief(error)}\n  mend: {MEND}"
+    if known is not None:
+        return str(known)
+    # What Ray has wrapped says it in fewer words.
+    cause = getattr(error, "cause", None)
+    return f"{brief(cause if isinstance(cause, BaseException) else error)}\n  mend: {MEND}"
