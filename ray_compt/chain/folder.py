@@ -165,15 +165,15 @@ def _touches(path: str, done: set[int]) -> bool:
     )
 
 
-def make_writable(path: Place) -> None:
-    """Create a folder. Raises UserError: nothing can be written there."""
+def make_writable(path: Place, what: str = "run folder") -> None:
+    """Create a folder that people call `what`. Raises UserError: nothing can be written there."""
     probe = path / ".writable"
     try:
         probe.write_bytes(b"")
         probe.remove()
     except OSError as error:
         raise UserError(
-            f"the run folder cannot be written ({error.strerror})",
+            f"the {what} cannot be written ({error.strerror})",
             where=str(path),
             mend="give another --run-dir",
         ) from error

@@ -74,7 +74,7 @@ def run_sweep(
         UserError: something that the user must mend; what was trained stays.
     """
     terminal = Terminal(console)
-    make_writable(folder.path)
+    make_writable(folder.path, "sweep's folder")
     with only_driver(folder.path):
         recorder = Recorder(folder, open_record(plan, folder, command), plan.sweep.seeds)
         recorder.reopen()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ray_compt.config import make_chain
 from ray_compt.config.schema import Chain
 from ray_compt.plan.cost import plan_chain
 from ray_compt.sweep.running.size import MOST_COUNTED, most_needed, outlines, planned, stage_costs
-from tests.cli.small import small_model
+from tests.cli.small import small_chain
 from tests.sweep.files import plan, with_chains, with_space
 
 
@@ -21,7 +22,7 @@ def test_every_composition_and_every_value_has_an_outline_even_where_growth_refu
     """The first value of growth may be one that no pair can be grown with."""
     made = plan(
         tmp_path,
-        with_space("transfer.growth: {choice: [lossless, embed]}", "train.lr: {uniform: [0.001, 0.002]}"),
+        with_space("transfer.growth: {choice: [lossless, embed]}", "train.lr: {choice: [0.001, 0.002]}"),
         ungrowable=refuses,
     )
     found = outlines(made)
@@ -42,17 +43,7 @@ def test_a_chain_that_needs_more_than_the_first_is_counted(tmp_path: Path) -> No
 
 @pytest.fixture
 def chain() -> Chain:
-    return Chain.model_validate(
-        {
-            "name": "made",
-            "data": {"train": "here", "image_size": 16},
-            "train": {"global_batch": 16},
-            "stages": [
-                {"name": name, "model": small_model(width), "epochs": epochs, "train": {"global_batch": 16}}
-                for name, width, epochs in (("small", 32, 4), ("large", 64, 1))
-            ],
-        }
-    )
+    return make_chain(small_chain(), [], "here")
 
 
 def test_costs_are_those_of_the_plan(chain: Chain) -> None:

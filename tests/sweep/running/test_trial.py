@@ -34,7 +34,10 @@ from tests.sweep.running.folders import entry
 METRIC = "zero_shot_top1"
 # Steps and MACs of two stages.
 PLANNED = ((10, 3 * 10**9), (4, 6 * 10**9))
-GOES_ON: Callable[[], Request | None] = lambda: None  # noqa: E731
+
+
+def nothing() -> Request | None:
+    return None
 
 
 def make_job(folder: Path, *, within_stage: bool = False, retries: int = 0, seeds: int = 2) -> CandidateJob:
@@ -85,7 +88,7 @@ def waits(watch: Watch) -> None:
 
 
 def run(
-    job: CandidateJob, train: Train, asked: Callable[[], Request | None] = GOES_ON
+    job: CandidateJob, train: Train, asked: Callable[[], Request | None] = nothing
 ) -> list[dict[str, float]]:
     told: list[dict[str, float]] = []
     run_candidate(job, StopLight(asked), told.append, train)
@@ -198,7 +201,7 @@ def told() -> list[dict[str, float]]:
 
 
 def watching(
-    folder: Path, told: list[dict[str, float]], asked: Callable[[], Request | None] = GOES_ON, *, within: bool
+    folder: Path, told: list[dict[str, float]], asked: Callable[[], Request | None] = nothing, *, within: bool
 ) -> TrialWatch:
     job = make_job(folder, within_stage=within)
     return TrialWatch(job, job.trials[0], StopLight(asked), told.append)
