@@ -214,8 +214,17 @@ class _Run:
         entry = self._measure_growth(job, plan, entry)
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
-            events = JsonLines(job.path, EVENTS)
-            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started, self.trackers)
+            listener = Listener(
+                self.ledger,
+                entry,
+                lines,
+                bad,
+                JsonLines(job.path, EVENTS),
+                earlier,
+                started,
+                self.trackers,
+                lambda step, features: costs(plan, self.chain, step, job.steps, features if caches else None),
+            )
 
             def hear(event: Event) -> None:
                 listener(event)
@@ -238,7 +247,7 @@ class _Run:
             metrics=metrics,
             bad_samples=bad.count,
             teacher_samples=listener.features,
-            **costs(plan, self.chain, progress.step, job.steps, listener.features if caches else None),
+            **listener.costs(progress.step, listener.features),
         )
         if bad.count:
             self.terminal.warn(
