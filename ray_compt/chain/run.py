@@ -231,7 +231,9 @@ class _Run:
                 self.watch.event(entry, event)
 
             try:
-                trained = train_stage(job, served=served, listen=hear)
+                trained = train_stage(
+                    job, served=served, listen=hear, most_workers=lambda: self.watch.most_workers(entry)
+                )
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])

@@ -18,6 +18,7 @@ from ray_compt.errors import UserError
 from ray_compt.report.board import Event
 from ray_compt.storage import Place, open_place
 from ray_compt.sweep.record import ENDED
+from ray_compt.sweep.running.share import fair_share
 from ray_compt.sweep.running.state import read_trial, write_trial
 from ray_compt.sweep.running.stop import Pruned, StopLight, Stopped
 
@@ -77,14 +78,19 @@ def train_candidate(config: dict[str, Any], board: Any) -> None:
     from ray import tune
 
     job: CandidateJob = config["job"]
-    light = StopLight(board, job.candidate)
+    board.join.remote(job.candidate)
+    try:
+        _train_all(job, StopLight(board, job.candidate), tune.report)
+    finally:
+        board.leave.remote(job.candidate)
+
+
+def _train_all(job: CandidateJob, light: StopLight, report: Report) -> None:
     for number, trial in enumerate(job.trials):
-        place = open_place(trial.folder)
-        if read_trial(place).state in ENDED - {"failed"}:
+        if read_trial(open_place(trial.folder)).state in ENDED - {"failed"}:
             continue
         # Trials of further seeds repeat the first: what is compared is the candidate, once.
-        report = tune.report if number == 0 else _to_nobody
-        if run_trial(job, trial, light, report) == "stopped":
+        if run_trial(job, trial, light, _to_nobody if number else report) == "stopped":
             return
 
 
@@ -137,6 +143,18 @@ class TrialWatch(Watch):
         # A chain that is complete has nothing left to prune.
         if number + 1 < len(self._names):
             self._light.look(now=True)
+
+    def most_workers(self, entry: StageEntry) -> int | None:
+        """This candidate's share of the cluster."""
+        self._light.look()
+        if self._light.running < 2:
+            return None
+        import ray
+
+        chain = self._trial.chain
+        stage = chain.stages[self._names.index(entry.name)]
+        cluster = ray.cluster_resources()
+        return fair_share(cluster, stage.workers, chain.data.reader_cpus, self._light.running)
 
     def waiting(self) -> None:
         self._light.look()
