@@ -85,7 +85,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_trial_whose_process_is_killed_goes_on(tmp_path: Path) -> None:
-    sweep, run = _sweep(tmp_path, [20], {}, seeds=[0]), tmp_path / "run"
+    sweep, run = _sweep(tmp_path, [20, 1], {}), tmp_path / "run"
     with small_cluster(6) as cluster:
         driver = subprocess.Popen(
             command("tune", sweep, "--run-dir", run, "--address", cluster.cluster.address),
