@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ray_compt.chain.environment import command_line, package_versions
+from ray_compt.chain.folder import make_writable
 from ray_compt.chain.lock import only_driver
 from ray_compt.chain.needs import chain_needs
 from ray_compt.config.schema import Chain
@@ -76,7 +77,11 @@ def run_sweep(
         UserError: something that the user must mend; what was trained stays.
     """
     terminal = Terminal(console)
-    folder.path.make()
+    if (folder.path / "ledger.json").is_file():
+        raise UserError(
+            "this is the run folder of a chain", where=str(folder.path), mend="give another --run-dir"
+        )
+    make_writable(folder.path, "the sweep's folder")
     with only_driver(folder.path):
         recorder = Recorder(folder, _open_record(plan, folder, command), plan.sweep.seeds)
         recorder.refresh()
