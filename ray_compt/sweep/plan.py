@@ -133,9 +133,14 @@ class SweepPlan:
         # A chain that is also listed without epochs fits whatever they are.
         return self.candidate(max(fitting, key=lambda one: one.epochs is not None), values)
 
-    def outline(self, composition: Composition) -> Chain:
-        """A composition's chain with the first value of every key, whether or not it can be grown: for its costs."""
-        return build_chain(self.loaded, self.base, self.axes, composition, self._first)[0]
+    def outline(self, composition: Composition, values: Mapping[str, Any] | None = None) -> Chain:
+        """A composition's chain whether or not it can be grown, for its costs; with the first value of every other key.
+
+        Raises:
+            UserError: values that do not go together.
+        """
+        asked = {**self._first, **(values or {})}
+        return build_chain(self.loaded, self.base, self.axes, composition, asked)[0]
 
     def candidates(self) -> Candidates:
         """All candidates of a grid or of a random search, a pure function of the sweep.

@@ -8,11 +8,10 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from ray_compt.sweep.candidate import Candidate
-from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.running.queue import Queue
 from ray_compt.sweep.running.recorder import Recorder
 from ray_compt.sweep.running.trial import CandidateJob
-from ray_compt.sweep.running.values import values
+from ray_compt.sweep.running.values import Outcome, outcome
 
 MakeJob = Callable[[int, Candidate], CandidateJob]
 
@@ -22,7 +21,7 @@ class QueueSearcher(Searcher):
 
     Args:
         queue: in the order of their numbers.
-        first: number of the queue's first candidate.
+        first: number of the queue's first candidate that is new.
         unfinished: candidates of earlier starts that go on, with their numbers; they come first.
         recorder: gets the trials before they start.
         make_job: a candidate's job.
@@ -59,9 +58,11 @@ class QueueSearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         number = self._running.pop(trial_id, None)
-        if number is not None:
-            objective: Objective = self._recorder.record.objective
-            self._queue.tell(number, values(self._recorder.score(number), objective))
+        if number is None:
+            return
+        reached = outcome(self._recorder.score(number), self._recorder.record.objective)
+        # None where it was given up, or stops with the sweep.
+        self._queue.tell(number, reached or Outcome())
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the sweep's own files say all."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_compt.train.stage import StageInterrupt
 
@@ -39,27 +42,49 @@ class StopBoard:
         return "stop" if self._all else self._asked.get(candidate)
 
 
-class StopLight:
-    """A trial's view of the board."""
+def start_stop_board() -> Any:
+    """Start a board without reserved CPUs, on the driver's node, so that it lives as long as the driver does."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(StopBoard).options(num_cpus=0, scheduling_strategy=here).remote()
 
-    def __init__(self, board: Any, candidate: int):
-        self._board, self._candidate = board, candidate
+
+def ask_board(board: Any, candidate: int) -> Request | None:
+    """What a candidate is asked for; nothing where the board is late, or gone: Ray ends this process with it."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        return ray.get(board.asked.remote(candidate), timeout=ANSWER_S)
+    return None
+
+
+def tell_board(request: Any) -> None:
+    """Wait until the board knows of a request; one that is late has it all the same, and one that is lost none."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        ray.get(request, timeout=ANSWER_S)
+
+
+class StopLight:
+    """A candidate's view of the board.
+
+    Args:
+        asked: says what the candidate is asked for.
+        clock: seconds.
+
+    Attributes:
+        raised: what it has asked for.
+    """
+
+    def __init__(self, asked: Callable[[], Request | None], clock: Callable[[], float] = time.monotonic):
+        self._asked, self._clock = asked, clock
         self._looked = float("-inf")
-        self._raised = False
+        self.raised: Request | None = None
 
     def look(self, *, now: bool = False) -> None:
         """Raise `Pruned` or `Stopped`, once, where that was asked for; asks about once a second unless `now`.
 
         Once, because a stage that is ending is still heard.
         """
-        if self._raised or (not now and time.monotonic() - self._looked < LOOK_EVERY_S):
+        if self.raised is not None or (not now and self._clock() - self._looked < LOOK_EVERY_S):
             return
-        self._looked = time.monotonic()
-        try:
-            asked = ray.get(self._board.asked.remote(self._candidate), timeout=ANSWER_S)
-        except (ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
-            # The driver is late or gone; Ray ends this process with it.
-            return
-        if asked is not None:
-            self._raised = True
-            raise Pruned if asked == "prune" else Stopped
+        self._looked = self._clock()
+        self.raised = self._asked()
+        if self.raised is not None:
+            raise Pruned if self.raised == "prune" else Stopped
