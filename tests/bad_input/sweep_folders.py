@@ -82,7 +82,7 @@ FOLDERS = Chapter(
             "Another sweep in the folder",
             _another,
             FOLDER,
-            ("was another one (space was different)",),
+            ("was another one: different are now space.train.lr.choice",),
         ),
         Row(
             "tune-base",
