@@ -76,7 +76,7 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
 
     from ray_compt.chain.folder import run_place
     from ray_compt.cli.output import print_json
-    from ray_compt.report.terminal import Terminal, plural
+    from ray_compt.report.terminal import Terminal
     from ray_compt.sweep.closing import print_closing
     from ray_compt.sweep.running.driver import run_sweep
     from ray_compt.sweep.running.folder import SweepFolder
@@ -97,10 +97,16 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
     Terminal(console).line(f"report: {place / 'sweep.html'}")
     if as_json:
         print_json(record.to_json())
+    judge(Terminal(console), record, str(place / "sweep.html"))
+
+
+def judge(terminal: Any, record: Any, page: str) -> None:
+    """Raise typer's Exit where a trial failed, after a line that says so."""
+    from ray_compt.report.terminal import plural
+
     failed = record.count("failed")
     if failed:
-        reasons = f"sweep.json and {place / 'sweep.html'} say why; the same command tries again"
-        Terminal(console).warn(f"{plural(failed, 'trial')} failed: {reasons}")
+        terminal.warn(f"{plural(failed, 'trial')} failed; {page} says why, and the same command tries again")
         raise typer.Exit(1)
 
 

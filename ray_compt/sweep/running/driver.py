@@ -147,15 +147,16 @@ class _Run:
             listed = self.plan.candidates()
             for note in listed.notes:
                 self.terminal.line(f"  {note}")
-            queue = Listed(listed.candidates, list(known.values()))
-            return queue, len(known) + len(queue)
+            fresh = Listed(listed.candidates, list(known.values()))
+            return fresh, len(known) + len(fresh)
         trials = self.sweep.search.trials
         assert trials is not None
         objective = self.recorder.record.objective
         reached = [
             (known[number], outcome(self.recorder.score(number), objective)) for number in sorted(known)
         ]
-        return Sampled(self.plan, directions(objective), trials, reached), max(trials, len(known))
+        queue = Sampled(self.plan, directions(objective), trials, reached)
+        return queue, max(len(known), min(trials, self.plan.size or trials))
 
     def _tune(
         self,

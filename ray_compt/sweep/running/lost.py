@@ -26,7 +26,16 @@ class LostCandidates(Callback):
         self._recorder, self._times = recorder, times
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._recorder.lose(trial.config["job"].candidate, reason(trial.get_pickled_error(), self._times))
+        self._recorder.lose(trial.config["job"].candidate, reason(_last_error(trial), self._times))
+
+
+def _last_error(trial: Any) -> BaseException | None:
+    try:
+        error = trial.get_pickled_error()
+    except Exception:
+        # Of a class, say, that only the trial's process can make. Raised here, it would end the sweep.
+        return None
+    return error if isinstance(error, BaseException) else None
 
 
 def reason(error: BaseException | None, times: int) -> str:
@@ -40,4 +49,8 @@ def reason(error: BaseException | None, times: int) -> str:
         last = f": {brief(error)}" if error is not None else ""
         return f"its process was lost more than {times} times{last}\n  mend: {MEND}"
     known = user_error_behind(error)
-    return str(known) if known is not None else f"{brief(error)}\n  mend: {MEND}"
+    if known is not None:
+        return str(known)
+    # What Ray has wrapped says it in fewer words.
+    cause = getattr(error, "cause", None)
+    return f"{brief(cause if isinstance(cause, BaseException) else error)}\n  mend: {MEND}"

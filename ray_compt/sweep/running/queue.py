@@ -80,6 +80,9 @@ class Sampled:
         directions: "maximize" or "minimize" of each value of an outcome.
         count: of candidates, those of `known` included.
         known: candidates of earlier starts; their numbers come first.
+
+    Attributes:
+        study: Optuna's.
     """
 
     def __init__(self, plan: SweepPlan, directions: Sequence[str], count: int, known: Sequence[Known] = ()):
@@ -88,7 +91,7 @@ class Sampled:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan, self._count = plan, count
         self._distributions = _distributions(plan)
-        self._study = optuna.create_study(
+        self.study = optuna.create_study(
             directions=list(directions), sampler=_sampler(plan, started=len(known))
         )
         self._asked: dict[int, optuna.trial.Trial] = {}
@@ -106,10 +109,10 @@ class Sampled:
         if self._given >= self._count or len(self._seen) == self._plan.size:
             return None
         for _ in range(MOST_PASSED_OVER):
-            trial = self._study.ask(self._distributions)
+            trial = self.study.ask(self._distributions)
             candidate = self._fresh(*self._meant(trial.params))
             if candidate is None:
-                self._study.tell(trial, state=_state("FAIL"))
+                self.study.tell(trial, state=_state("FAIL"))
                 continue
             self._asked[self._given] = trial
             self._given += 1
@@ -121,9 +124,9 @@ class Sampled:
         if trial is None:
             return
         if outcome.values is not None:
-            self._study.tell(trial, list(outcome.values))
+            self.study.tell(trial, list(outcome.values))
         else:
-            self._study.tell(trial, state=_state("PRUNED" if outcome.pruned else "FAIL"))
+            self.study.tell(trial, state=_state("PRUNED" if outcome.pruned else "FAIL"))
 
     def _meant(self, params: Mapping[str, Any]) -> tuple[Composition, Values]:
         """The composition and the values of the space's keys that Optuna means."""
@@ -154,8 +157,8 @@ class Sampled:
         for parameter in self._plan.parameters:
             if parameter.key in candidate.values:
                 params[parameter.key] = _coded(parameter, candidate.values[parameter.key])
-        self._study.enqueue_trial(params)
-        self._asked[number] = self._study.ask(self._distributions)
+        self.study.enqueue_trial(params)
+        self._asked[number] = self.study.ask(self._distributions)
         if outcome is not None:
             self.tell(number, outcome)
 
