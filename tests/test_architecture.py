@@ -57,6 +57,10 @@ PURE = (
     "sweep/plan.py",
     "sweep/prefixes.py",
     "sweep/record.py",
+    "sweep/running/queue.py",
+    "sweep/running/same.py",
+    "sweep/running/size.py",
+    "sweep/running/values.py",
     "sweep/scores.py",
     "sweep/space.py",
 )

@@ -13,6 +13,7 @@ A chain of the list names the base chain's stages with their epochs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ray_compt.chain.folder import RunFolder
 from ray_compt.chain.ledger import Ledger
 from ray_compt.config import load_chain
 from ray_compt.config.load import find_chain
+from ray_compt.config.schema import LONGEST_NAME, NAME_PATTERN
 from ray_compt.config.yaml_io import write_yaml
 from ray_compt.errors import UserError
 from ray_compt.models import model_name
@@ -34,7 +36,7 @@ def base_chain(
     """A chain file that has stages of all sizes, and the stages' names by their model.
 
     Args:
-        folders: runs, of which the first that has them all is taken.
+        folders: runs, of which the first on this machine's disks that has them all is taken.
         sizes: names of models.
         file: the chain file to take instead; a path, or the bare name of a shipped one.
 
@@ -45,7 +47,8 @@ def base_chain(
         names = {model_name(stage.model): stage.name for stage in load_chain(file).stages}
         choices = [(str(find_chain(file)), names)]
     else:
-        choices = [(str(folder.chain_file), _stage_names(folder)) for folder in folders]
+        here = [folder for folder in folders if not is_url(folder.path)]
+        choices = [(str(folder.chain_file), _stage_names(folder)) for folder in here]
     for path, names in choices:
         if all(size in names for size in sizes):
             return path, names
@@ -66,20 +69,29 @@ def write_sweep(
     """Write proposals as a sweep file, whole or not at all.
 
     Args:
-        target: the file.
-        chain: path or URL of the base chain.
+        target: the file; the sweep is called like it.
+        chain: path of the base chain.
         names: the base chain's stages by their model.
         objective: as the sweep file has it.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or its name is none that a sweep may have.
     """
     file = Path(target)
+    if not re.match(NAME_PATTERN, file.stem) or len(file.stem) > LONGEST_NAME or is_url(target):
+        raise UserError(
+            "no name of a sweep file on a disk",
+            where=f"--write {target}",
+            mend="write for example design.yaml",
+        )
     content = {
         "name": file.stem,
-        "chain": chain if is_url(chain) else os.path.relpath(chain, file.absolute().parent),
+        "chain": os.path.relpath(chain, file.absolute().parent),
         "chains": {
-            "list": [{names[stage.size]: stage.epochs for stage in one.prediction.path} for one in proposals]
+            "list": [
+                {names[stage.size]: _plain(stage.epochs) for stage in one.prediction.path}
+                for one in proposals
+            ]
         },
         "objective": dict(objective),
         "search": {"algorithm": "grid", "trials": None},

@@ -15,7 +15,7 @@ from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
-from ray_compt.chain.folder import RunFolder, add_individuals, open_run, run_place
+from ray_compt.chain.folder import RunFolder, add_individuals, make_writable, open_run, run_place
 from ray_compt.chain.initial import Predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
@@ -96,6 +96,8 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
+            if store is not None:
+                make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
                 start_ray(address, chain_needs(chain), verbose=verbose)
                 record_start(folder.path, command)

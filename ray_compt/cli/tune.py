@@ -97,7 +97,16 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
     Terminal(console).line(f"report: {place / 'sweep.html'}")
     if as_json:
         print_json(record.to_json())
-    if record.count("failed") and not record.count("done", "pruned"):
+    judge(Terminal(console), record, str(place / "sweep.html"))
+
+
+def judge(terminal: Any, record: Any, page: str) -> None:
+    """Raise typer's Exit where a trial failed, after a line that says so."""
+    from ray_compt.report.terminal import plural
+
+    failed = record.count("failed")
+    if failed:
+        terminal.warn(f"{plural(failed, 'trial')} failed; {page} says why, and the same command tries again")
         raise typer.Exit(1)
 
 

@@ -12,13 +12,14 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
 
 from ray_compt.config.distributions import Distribution, Fixed, parse_distribution, plain
-from ray_compt.config.schema import LARGEST_SEED, LONGEST_NAME, NAME_PATTERN
+from ray_compt.config.schema import LARGEST_SEED, LONGEST_NAME, MOST_EPOCHS, NAME_PATTERN
 from ray_compt.config.section import Section, broken_rule
 
 Varied = Annotated[Distribution, PlainValidator(parse_distribution), PlainSerializer(plain)]
 Names = list[str]
-# Not written in the class, where `list` is a key.
-Listed = list[list[str]]
+# A chain is a list of stages, or a mapping of stages to their epochs. Not written in the class, where `list` is a
+# key.
+Listed = list[list[str] | dict[str, float]]
 Cost = Literal["macs", "seconds"]
 LONGEST_CHAIN = 100
 # Keys of `train` that say how a model fits and runs, not how it learns: they stay a stage's own where it becomes a
@@ -57,7 +58,10 @@ class ChainsConfig(Section):
         description="Least and largest ratio of forward MACs between neighbours; null: any.",
     )
     list: Listed | None = Field(
-        None, min_length=1, description="The chains themselves, instead of the four keys above."
+        None,
+        min_length=1,
+        description="The chains themselves, instead of the four keys above: lists of stages, or mappings of stages to "
+        "their epochs, such as {S: 160, M: 20}.",
     )
     ungrowable: Literal["leave_out", "feature_space", "refuse"] = Field(
         "leave_out",
@@ -79,6 +83,16 @@ class ChainsConfig(Section):
         if value is not None and not 0 < value[0] <= value[1]:
             mend = "write the least and the largest, for example [1.5, 5]"
             raise broken_rule(f"[{value[0]:g}, {value[1]:g}] are no ratios", mend)
+        return value
+
+    @field_validator("list")
+    @classmethod
+    def _have_epochs(cls, value: Listed | None) -> Listed | None:
+        for number, chain in enumerate(value or []):
+            for stage, epochs in chain.items() if isinstance(chain, dict) else ():
+                if not 0 < epochs <= MOST_EPOCHS:
+                    mend = f"write a number above 0 and at most {MOST_EPOCHS:,}"
+                    raise broken_rule(f"{epochs:g} is no number of epochs", mend, number, stage)
         return value
 
     @model_validator(mode="after")

@@ -47,6 +47,9 @@ A **candidate** is a composition with a value for each key of the space; a **tri
 - **Chains** keep the base chain's stages as they are, but for the first model of each. It is trained from scratch, so
   it takes `epochs` and its keys of `train` as the base chain's first stage has them; its own stay only those that say
   how it fits and runs: FITTING. A teacher that a stage names and that the chain lacks is left out.
+- **Epochs in the list**: `list: [{S: 160, M: 20}, {S: 80, M: 30}]` gives each stage of a chain its epochs, the first
+  model too. They are values of these chains (`stages.S.epochs`), and neither the space nor `--set` may give them as
+  well. `compt design --write` writes such a list.
 - **Pairs that cannot be grown** are those that every growth of the sweep (but `random`) refuses; `auto` counts as
   `lossless` where there are `chains`. Where only some refuse, candidates with these go by `ungrowable` too.
 

@@ -13,11 +13,22 @@ from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.config.tree import Node, Path
 from ray_compt.errors import UserError
 
-# Indices of the base chain's stages, ascending.
-Composition = tuple[int, ...]
 Whose = Literal["chain", "all", "position", "stage"]
 # Sections that a chain's first stage does not read, unless teachers are named.
 _OF_LATER_STAGES = ("transfer", "teacher")
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Stages of the base chain that make a chain.
+
+    Attributes:
+        stages: their indices, ascending.
+        epochs: of each, instead of those that it has by the base chain's rules; None: those.
+    """
+
+    stages: tuple[int, ...]
+    epochs: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,22 @@ class Base:
 
     @property
     def whole(self) -> Composition:
-        return tuple(range(len(self.names)))
+        return Composition(tuple(range(len(self.names))))
+
+    def stage_names(self, composition: Composition) -> tuple[str, ...]:
+        return tuple(self.names[index] for index in composition.stages)
+
+    def own_epochs(self, composition: Composition) -> dict[str, float]:
+        """The epochs that a composition gives, as values of a space: `{"stages.S.epochs": 160.0}`."""
+        names = self.stage_names(composition)
+        return {f"stages.{name}.epochs": epochs for name, epochs in zip(names, composition.epochs or ())}
 
     def label(self, composition: Composition) -> str:
-        """A chain in short: T-S-L."""
-        return "-".join(self.labels[index] for index in composition)
+        """A chain in short: T-S-L, or with epochs of its own T160-S20-L10."""
+        words = [self.labels[index] for index in composition.stages]
+        if composition.epochs is not None:
+            words = [_with_epochs(word, epochs) for word, epochs in zip(words, composition.epochs)]
+        return "-".join(words)
 
     def stage(self, word: str) -> int:
         """The stage that is called so.
@@ -103,6 +125,10 @@ def _labels(names: Sequence[str], parts: list[list[str]]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def _with_epochs(label: str, epochs: float) -> str:
+    return f"{label}{':' if label[-1].isdigit() else ''}{epochs:g}"
+
+
 @dataclass(frozen=True)
 class Target:
     """The key of the chain file that a key of the space means.
@@ -129,11 +155,11 @@ class Target:
 
     def _reached(self, composition: Composition) -> list[int]:
         """Positions of the stages that read the key."""
-        everywhere = list(range(len(composition)))
+        everywhere = list(range(len(composition.stages)))
         if self.whose == "position":
             return everywhere[self.index : self.index + 1]
         if self.whose == "stage":
-            return [position for position in everywhere if composition[position] == self.index]
+            return [position for position in everywhere if composition.stages[position] == self.index]
         return everywhere
 
 

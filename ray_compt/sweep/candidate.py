@@ -23,9 +23,10 @@ class Candidate:
     """A composition and values of the space.
 
     Attributes:
-        composition: indices of the base chain's stages.
+        composition: the base chain's stages that it has.
         stages: their names, which are those of the chain's stages.
-        values: of the space's keys that this chain reads, fixed ones included.
+        values: of the space's keys that this chain reads, fixed ones included; and the epochs that the composition
+            gives, as `stages.NAME.epochs`.
         label: for people: `T-S-L lr=0.001`.
         chain: resolved; its seed is the base chain's.
         notes: what `ungrowable: feature_space` has changed.
@@ -49,7 +50,7 @@ class Candidate:
 
 
 def candidate_key(composition: Composition, values: Mapping[str, Any]) -> str:
-    return json.dumps([list(composition), dict(values)], sort_keys=True)
+    return json.dumps([composition.stages, composition.epochs, dict(values)], sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ def _build(
     for axis in axes:
         for path in axis.target.paths(composition):
             tree = assign(tree, path, _node(loaded, axis.parameter.key, values[axis.parameter.key]))
+    listed = loaded.place("chains", "list")
+    for position, epochs in enumerate(composition.epochs or ()):
+        tree = assign(tree, ("stages", position, "epochs"), node_of(epochs, listed, ("chains", "list")))
     place = loaded.place("chains", "ungrowable")
     for position in random_growth:
         for key, value in (("growth", "random"), ("optimizer", "fresh")):
@@ -144,11 +148,9 @@ def _blame(
 def chain_tree(base: Base, composition: Composition) -> Node:
     """The base chain with only some of its stages, the first of them trained as the base's first is."""
     stages = base.tree.value["stages"]
-    chosen = [
-        _known_teachers(stages.value[index], base.names, [base.names[i] for i in composition])
-        for index in composition
-    ]
-    if composition[0] != 0:
+    kept = base.stage_names(composition)
+    chosen = [_known_teachers(stages.value[index], base.names, kept) for index in composition.stages]
+    if composition.stages[0] != 0:
         chosen[0] = _from_scratch(chosen[0], stages.value[0])
     entries = {**base.tree.value, "stages": Node(chosen, stages.place, stages.path)}
     return Node(entries, base.tree.place, base.tree.path)
@@ -159,14 +161,14 @@ def label_of(
 ) -> str:
     """A short name: the chain, where there are several, and the values of what is varied."""
     words = [base.label(composition)] if composed else []
-    names = _short_keys([axis.parameter.key for axis in axes if axis.parameter.varied])
+    names = short_keys([axis.parameter.key for axis in axes if axis.parameter.varied])
     for key, name in names.items():
         if key in values:
             words.append(f"{name}={_short(values[key])}")
     return " ".join(words) or base.label(composition)
 
 
-def _short_keys(keys: Sequence[str]) -> dict[str, str]:
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
     """The shortest ends of dotted keys that tell them apart."""
     short = {}
     for key in keys:

@@ -11,7 +11,7 @@ from ray_compt.config.problems import unite
 from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.errors import UserError
-from ray_compt.sweep.base import Base, Target, locate_key, open_base
+from ray_compt.sweep.base import Base, Composition, Target, locate_key, open_base
 from ray_compt.sweep.candidate import Axis, build_chain
 from ray_compt.sweep.composition import compose
 from ray_compt.sweep.metrics import check_metric
@@ -41,6 +41,7 @@ def check_sweep(loaded: LoadedSweep, measure: Callable[[Chain], Models] = measur
     models = measure(chains[0])
     refuses = _refuses(loaded, models, chains)
     compositions = compose(loaded.sweep.chains, base, models.macs, refuses, loaded.place)
+    _check_epochs(loaded, base, axes, compositions.chains)
     first = _first_values(axes)
     for composition in compositions.chains:
         build_chain(loaded, base, axes, composition, first)
@@ -85,6 +86,33 @@ def _overridden(loaded: LoadedSweep, base: Base) -> dict[Target, str]:
         with suppress(UserError):
             found[locate_key(base, text.partition("=")[0].strip())] = text
     return found
+
+
+def _check_epochs(
+    loaded: LoadedSweep, base: Base, axes: Sequence[Axis], compositions: Sequence[Composition]
+) -> None:
+    """Epochs that `chains.list` gives are given nowhere else.
+
+    Raises:
+        UserError: a key of the space or an override gives them too.
+    """
+    others = [
+        (axis.target, f"space.{axis.parameter.key}", loaded.place("space", axis.parameter.key))
+        for axis in axes
+    ]
+    others += [
+        (target, text.partition("=")[0].strip(), f"--set {text}")
+        for target, text in _overridden(loaded, base).items()
+    ]
+    listed = [composition for composition in compositions if composition.epochs is not None]
+    for target, key, where in others:
+        twin = next((one for one in listed if target.rest == "epochs" and target.paths(one)), None)
+        if twin is not None:
+            raise UserError(
+                f"{key}: chains.list gives the epochs of {base.label(twin)}",
+                where=where,
+                mend="remove it, or write that chain as a list of stages",
+            )
 
 
 def _first_values(axes: Sequence[Axis]) -> Values:
@@ -152,7 +180,7 @@ def _check_pruning(plan: SweepPlan) -> None:
     sweep, place = plan.sweep, plan.loaded.place
     if sweep.prune.scheduler == "none":
         return
-    if not sweep.prune.within_stage and all(len(chain) == 1 for chain in plan.compositions):
+    if not sweep.prune.within_stage and all(len(chain.stages) == 1 for chain in plan.compositions):
         raise UserError(
             f"prune.scheduler: {sweep.prune.scheduler} looks at the ends of stages, and no chain has two",
             where=place("prune", "scheduler"),

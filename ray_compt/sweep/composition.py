@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ class Compositions:
     """The chains of a sweep.
 
     Attributes:
-        chains: the shortest first, then by their stages.
+        chains: the shortest first, then by their stages; those that differ in their epochs as listed.
         notes: what was left out or changed, and why; for people.
     """
 
@@ -53,7 +53,7 @@ def compose(
     pairs = _Pairs(config, base, macs, ungrowable)
     if config.list is not None:
         asked: Iterator[Composition] = (
-            _ascending(base, names, place, "list", number) for number, names in enumerate(config.list)
+            _listed(base, chain, place, number) for number, chain in enumerate(config.list)
         )
     else:
         asked = _subsets(config, base, pairs, place)
@@ -63,7 +63,7 @@ def compose(
         if number == MOST_CHAINS:
             mend = "choose fewer stages, or narrow length and ratio"
             raise UserError(f"chains: more than {MOST_CHAINS:,} chains", where=place("chains"), mend=mend)
-        reasons = [reason for pair in pairwise(chain) if (reason := pairs.reason(*pair))]
+        reasons = [reason for pair in pairwise(chain.stages) if (reason := pairs.reason(*pair))]
         if reasons and config.ungrowable == "refuse":
             mend = "leave this pair out, write ungrowable: leave_out or feature_space, or another growth"
             raise UserError(f"chains: {reasons[0]}", where=place("chains", "ungrowable"), mend=mend)
@@ -77,7 +77,8 @@ def compose(
             where=place("chains"),
             mend="choose other stages, widen length or ratio, or write ungrowable: feature_space",
         )
-    return Compositions(tuple(sorted(chains, key=lambda chain: (len(chain), chain))), notes)
+    ordered = sorted(chains, key=lambda chain: (len(chain.stages), chain.stages))
+    return Compositions(tuple(ordered), notes)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class _Pairs:
 
     def _stages(self) -> list[int]:
         names = self.config.subsets_of
-        return [self.base.stage(name) for name in names] if names else list(self.base.whole)
+        return [self.base.stage(name) for name in names] if names else list(self.base.whole.stages)
 
 
 def _left_out(reason: str, count: int, config: ChainsConfig) -> str:
@@ -128,9 +129,9 @@ def _left_out(reason: str, count: int, config: ChainsConfig) -> str:
 
 def _subsets(config: ChainsConfig, base: Base, pairs: _Pairs, place: Place) -> Iterator[Composition]:
     """Chains of the stages to choose from that end as asked, longer ones built in front of shorter ones."""
-    stages = base.whole
+    stages = base.whole.stages
     if config.subsets_of is not None:
-        stages = _ascending(base, config.subsets_of, place, "subsets_of")
+        stages = _ascending(base, dict(enumerate(config.subsets_of)), place, "subsets_of")
     end = stages[-1]
     if config.end is not None:
         end = _stage(base, config.end, place, "end")
@@ -150,9 +151,9 @@ def _subsets(config: ChainsConfig, base: Base, pairs: _Pairs, place: Place) -> I
             mend=f"begin with at most {len(candidates) + 1}, or choose more stages",
         )
 
-    def grown(chain: Composition) -> Iterator[Composition]:
+    def grown(chain: tuple[int, ...]) -> Iterator[Composition]:
         if len(chain) >= fewest:
-            yield chain
+            yield Composition(chain)
         if len(chain) < most:
             for stage in candidates:
                 if stage < chain[0] and pairs.near(stage, chain[0]):
@@ -161,21 +162,29 @@ def _subsets(config: ChainsConfig, base: Base, pairs: _Pairs, place: Place) -> I
     return grown((end,))
 
 
-def _ascending(base: Base, names: Sequence[str], place: Place, *key: Key) -> Composition:
-    """Stages by name, each larger than the one before."""
+def _listed(base: Base, chain: Sequence[str] | Mapping[str, float], place: Place, number: int) -> Composition:
+    """A chain of `chains.list`: names of stages, or stages with their epochs."""
+    if isinstance(chain, Mapping):
+        names: dict[Key, str] = {name: name for name in chain}
+        return Composition(_ascending(base, names, place, "list", number), tuple(chain.values()))
+    return Composition(_ascending(base, dict(enumerate(chain)), place, "list", number))
+
+
+def _ascending(base: Base, names: Mapping[Key, str], place: Place, *key: Key) -> tuple[int, ...]:
+    """Stages by name, each larger than the one before; the keys of `names` follow `key` in the file."""
     if not names:
         where = place("chains", *key)
         raise UserError(
             f"{_dotted(key)}: names no model", where=where, mend="write one or more, or remove it"
         )
-    stages = tuple(_stage(base, name, place, *key, number) for number, name in enumerate(names))
-    for number, (stage, following) in enumerate(pairwise(stages), start=1):
+    stages = tuple(_stage(base, name, place, *key, last) for last, name in names.items())
+    for last, (stage, following) in zip(list(names)[1:], pairwise(stages)):
         if following <= stage:
             name, before = base.names[following], base.names[stage]
             what = f"{name} comes twice" if following == stage else f"{name} is smaller than {before}"
             raise UserError(
                 f"{_dotted(key)}: {what}",
-                where=place("chains", *key, number),
+                where=place("chains", *key, last),
                 mend="write each model once, from the smallest to the largest",
             )
     return stages

@@ -14,6 +14,7 @@ from rich.text import Text
 from ray_compt.plan.table import format_count
 from ray_compt.report.card_metadata import metric_value
 from ray_compt.report.terminal import Terminal, plural
+from ray_compt.sweep.candidate import short_keys
 from ray_compt.sweep.choice import choose, cost_text
 from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.record import SweepRecord, TrialRecord
@@ -155,7 +156,8 @@ def _drawn(record: SweepRecord, planned: int | None) -> Group:
 
 
 def _row(trial: TrialRecord, objective: Objective) -> tuple[str, ...]:
-    values = ", ".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in trial.values.items())
+    names = short_keys(list(trial.values))
+    values = ", ".join(f"{names[key]}={_short(value)}" for key, value in trial.values.items())
     begun = bool(trial.stages)
     return (
         str(trial.number),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.config.sweep_keys import Sweep
 from ray_compt.errors import UserError
@@ -46,7 +47,7 @@ class SweepPlan:
         loaded: the sweep file.
         base: the base chain.
         axes: the space's keys.
-        compositions: legal chains, as indices of the base chain's stages.
+        compositions: legal chains.
         models: their sizes and growth.
         notes: what the composition has left out, and why; for people.
     """
@@ -80,12 +81,11 @@ class SweepPlan:
             Ungrowable: its growth refuses a pair, and such candidates are left out.
             UserError: values that do not go together, at the line of the sweep file that has one of them.
         """
-        fixed = {axis.parameter.key: axis.parameter.extremes()[0] for axis in self.axes}
-        asked = {**fixed, **values}
+        asked = {**self._first, **values}
         chain, _ = build_chain(self.loaded, self.base, self.axes, composition, asked)
         refused: dict[int, str] = {}
         composed = self.sweep.chains is not None
-        for position, (small, large) in enumerate(pairwise(composition), start=1):
+        for position, (small, large) in enumerate(pairwise(composition.stages), start=1):
             growth = chain.stages[position].transfer.growth
             reason = ungrown(self.models, small, large, growth, composed=composed)
             if reason:
@@ -102,11 +102,45 @@ class SweepPlan:
         return Candidate(
             composition=composition,
             stages=tuple(stage.name for stage in chain.stages),
-            values=read,
+            values={**read, **self.base.own_epochs(composition)},
             label=label_of(self.base, self.axes, composition, read, composed=composed),
             chain=chain,
             notes=tuple(f"{reason}: feature space only" for reason in refused.values()),
         )
+
+    def recall(self, stages: Sequence[str], values: Mapping[str, Any]) -> Candidate:
+        """The candidate that an earlier start of the sweep has put on record.
+
+        Args:
+            stages: as `Candidate.stages`.
+            values: as `Candidate.values`.
+
+        Raises:
+            UserError: the sweep has no such chain any more.
+        """
+        fitting = [
+            composition
+            for composition in self.compositions
+            if self.base.stage_names(composition) == tuple(stages)
+            and self.base.own_epochs(composition).items() <= values.items()
+        ]
+        if not fitting:
+            raise UserError(
+                f"the sweep has trained a chain {' → '.join(stages)}, which this base chain does not make any more",
+                where=str(self.loaded.chain_file),
+                mend="undo the change, or give another --run-dir",
+            )
+        # A chain that is also listed without epochs fits whatever they are.
+        return self.candidate(max(fitting, key=lambda one: one.epochs is not None), values)
+
+    def outline(self, composition: Composition, values: Mapping[str, Any] | None = None) -> Chain:
+        """A composition's chain whether or not it can be grown, for its costs; with the first value of every other key.
+
+        Raises:
+            UserError: values that do not go together.
+        """
+        asked = {**self._first, **(values or {})}
+        return build_chain(self.loaded, self.base, self.axes, composition, asked)[0]
 
     def candidates(self) -> Candidates:
         """All candidates of a grid or of a random search, a pure function of the sweep.
@@ -171,6 +205,10 @@ class SweepPlan:
             if not repeats:
                 seen.add(key)
                 yield composition, values
+
+    @property
+    def _first(self) -> Values:
+        return {axis.parameter.key: axis.parameter.extremes()[0] for axis in self.axes}
 
     @property
     def _all(self) -> tuple[Parameter, ...]:

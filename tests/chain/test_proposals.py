@@ -9,10 +9,14 @@ import pytest
 from ray_compt.chain.folder import RunFolder
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.proposals import base_chain, write_sweep
+from ray_compt.config import dump_chain, load_chain
+from ray_compt.config.sweep_file import load_sweep
 from ray_compt.config.yaml_io import read_yaml
 from ray_compt.errors import UserError
 from ray_compt.plan.design import Prediction, Proposal, Stage
 from ray_compt.storage import open_place
+from ray_compt.sweep.check import check_sweep
+from ray_compt.sweep.models import Models
 
 
 def _run(folder: Path, *models: str) -> RunFolder:
@@ -66,6 +70,35 @@ def test_epochs_are_written_by_stage(tmp_path: Path):
         "seeds": [0],
     }
     assert "#   small 160 -> large 7.5: 60.0% (58.0% to 62.0%), 2e+12 MACs" in target.read_text()
+
+
+def test_the_file_is_a_sweep(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    chain = tmp_path / "run" / "chain.yaml"
+    chain.write_text(dump_chain(load_chain("vit_4", ["data.train=x/*.tar", "data.val=y/*.tar"])))
+    names = {stage.model: stage.name for stage in load_chain(chain).stages}
+    proposals = [
+        _proposal(("ViT-S-16", 160.0), ("ViT-L-16", 7.5)),
+        _proposal(("ViT-S-16", 80.0), ("ViT-L-16", 12.0)),
+    ]
+    target = tmp_path / "verify.yaml"
+    write_sweep(str(target), str(chain), names, proposals, {"metric": "image_to_text_r1", "mode": "max"})
+    plan = check_sweep(load_sweep(target), lambda _: Models((1, 2, 4, 8), lambda *_: None))
+    first, second = plan.candidates().candidates
+    assert (first.label, second.label) == ("S160-L7.5", "S80-L12")
+    assert [stage.epochs for stage in first.chain.stages] == [160, 7.5]
+
+
+def test_runs_elsewhere_give_no_base_chain():
+    folder = RunFolder(open_place("s3://bucket/run"))
+    with pytest.raises(UserError, match="give --chain FILE"):
+        base_chain([folder], ["S"], None)
+
+
+@pytest.mark.parametrize("target", ["my sweep.yaml", ".yaml", "s3://bucket/verify.yaml", "x" * 101 + ".yaml"])
+def test_a_sweep_is_called_like_its_file(target: str):
+    with pytest.raises(UserError, match=r"--write .*: no name of a sweep file"):
+        write_sweep(target, "chain.yaml", {}, [], {})
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

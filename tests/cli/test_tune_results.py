@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from ray_compt.cli.command import Command, Program
+from ray_compt.cli.tune import judge
 from ray_compt.cli.tune_best import best
 from ray_compt.cli.tune_report import report
 from ray_compt.config import dump_chain, load_chain, make_chain
+from ray_compt.report.terminal import Terminal
 from ray_compt.storage import open_place
-from ray_compt.sweep.record import SweepRecord
+from ray_compt.sweep.record import SweepRecord, TrialState
 from ray_compt.sweep.report import save
 from tests.cli.small import small_chain
 from tests.sweep.records import METRIC, sweep, trial
@@ -100,3 +105,18 @@ def test_the_page_goes_where_it_is_asked_to(tune: Tune, folder: Path, tmp_path: 
 def test_a_page_that_cannot_be_written_says_so(tune: Tune, folder: Path) -> None:
     result = tune("report", folder, "--out", folder / "sweep.json" / "page.html")
     assert result.exit_code == 2 and "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("states, code", [(("done", "pruned"), 0), (("done", "failed", "failed"), 1)])
+def test_a_sweep_of_which_a_trial_failed_exits_with_1_and_says_so(
+    states: tuple[TrialState, ...], code: int
+) -> None:
+    text = io.StringIO()
+    record = sweep(*(trial(number, state=state) for number, state in enumerate(states)))
+    with pytest.raises(typer.Exit) if code else nullcontext() as caught:
+        judge(Terminal(Console(file=text, width=200)), record, "runs/quick/sweep.html")
+    if caught is not None:
+        assert caught.value.exit_code == code
+        assert text.getvalue() == (
+            "! 2 trials failed; runs/quick/sweep.html says why, and the same command tries again\n"
+        )

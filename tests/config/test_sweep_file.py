@@ -60,6 +60,18 @@ def test_values_know_their_lines(tmp_path: Path):
         case(with_chains("ratio: [5, 2]"), 7, "[5, 2] are no ratios", "the least"),
         case(with_chains("list: [[T, L]]", "end: L"), 8, "list names the chains already", "remove it"),
         case(with_chains("list: [T, L]"), 7, "a list of lists of texts", "list"),
+        case(
+            with_chains("list:", "  - [T, L]", "  - {T: 9, L: 0}"),
+            9,
+            "chains.list.1.L: 0 is no number",
+            "above 0",
+        ),
+        case(
+            with_chains("list:", "  - [T, L]", "  - {T: 9, L: many}"),
+            9,
+            "or mappings of texts to numbers, not empty, or null, found a list of 2",
+            "list",
+        ),
         case(with_objective("{metric: a, mode: best}"), 8, "one of max, min", "mode"),
         case(with_objective("{metric: a, at_least: 0.5}"), 8, "only half of the question", "minimise: macs"),
         case(with_objective("{metric: a, minimise: macs}"), 8, "only half of the question", "at_least"),

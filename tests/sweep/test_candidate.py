@@ -8,6 +8,7 @@ import pytest
 
 from ray_compt.config import dump_chain, load_chain
 from ray_compt.errors import UserError
+from ray_compt.sweep.base import Composition
 from ray_compt.sweep.candidate import Candidate
 from tests.sweep.files import CHAIN, MACS, bend, case, check_error, plan, with_chains, with_space
 
@@ -28,6 +29,49 @@ def test_the_first_model_is_trained_as_the_base_chains_first(tmp_path: Path):
     # Not its own lr, which is that of a grown model, but what it needs to fit into memory.
     assert (first.train.lr, first.train.micro_batch) == (1e-3, 4)
     assert (last.epochs, last.train.warmup_steps, last.workers.cpus) == (10, 5, 2)
+
+
+def test_epochs_of_the_list_win_over_the_base_chains(tmp_path: Path):
+    candidate = only(tmp_path, with_list("[{S: 160, L: 7.5}]"))
+    first, last = candidate.chain.stages
+    assert (first.epochs, last.epochs) == (160, 7.5)
+    # All else as without: the warm-up of the base chain's first.
+    assert (first.train.warmup_steps, first.train.micro_batch) == (50, 4)
+    assert candidate.values == {
+        "train.eps": 1e-7,
+        "stages.ViT-S-16.epochs": 160,
+        "stages.ViT-L-16.epochs": 7.5,
+    }
+    assert candidate.label == "S160-L7.5"
+
+
+def test_other_epochs_make_another_candidate(tmp_path: Path):
+    made = plan(tmp_path, with_list("[{S: 1, L: 2}, {S: 2, L: 1}, [S, L], {S: 1, L: 2}]"))
+    found = made.candidates().candidates
+    assert [candidate.label for candidate in found] == ["S1-L2", "S2-L1", "S-L"]
+    assert len({candidate.key for candidate in found}) == len(found) == made.size == 3
+
+
+@pytest.mark.parametrize("key", ["stages.*.epochs", "stages.S.epochs", "stages.1.epochs"])
+def test_epochs_are_given_in_one_place(tmp_path: Path, key: str):
+    text = with_list("[{S: 160, L: 7.5}]", "train.eps: 1e-7", f"{key}: {{choice: [1, 2]}}")
+    check_error(
+        tmp_path, text, 5, f"space.{key}: chains.list gives the epochs of S160-L7.5", "list of stages"
+    )
+    with pytest.raises(
+        UserError, match=r"--set stages.\*.epochs=1: stages.\*.epochs: chains.list gives"
+    ) as caught:
+        plan(tmp_path, with_list("[{S: 160, L: 7.5}]"), "stages.*.epochs=1")
+    assert caught.value.where == "--set stages.*.epochs=1"
+
+
+def test_epochs_of_stages_that_the_list_gives_none_may_vary(tmp_path: Path):
+    text = with_list("[{S: 160, L: 7.5}, [T, B]]", "stages.B.epochs: {choice: [1, 2]}")
+    labels = [
+        candidate.label
+        for candidate in plan(tmp_path, text, "stages.ViT-T-16.epochs=5").candidates().candidates
+    ]
+    assert labels == ["T-B epochs=1", "T-B epochs=2", "S160-L7.5"]
 
 
 def test_the_whole_base_chain_is_itself(tmp_path: Path):
@@ -184,8 +228,8 @@ def test_what_the_base_chain_leaves_open_may_be_given_in_either_place(tmp_path: 
 def test_chains_refer_to_composed_names(tmp_path: Path):
     candidate = only(tmp_path, with_list("[[S, L]]"))
     assert candidate.stages == ("ViT-S-16", "ViT-L-16")
-    assert candidate.composition == (1, 3)
+    assert candidate.composition == Composition((1, 3))
 
 
 def test_with_chains_is_bent(tmp_path: Path):
-    assert plan(tmp_path, with_chains("length: [1, 1]")).compositions == ((3,),)
+    assert plan(tmp_path, with_chains("length: [1, 1]")).compositions == (Composition((3,)),)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ray_compt.config.sweep_keys import ChainsConfig
 from ray_compt.config.tree import Node
 from ray_compt.errors import UserError
-from ray_compt.sweep.base import Base, open_base
+from ray_compt.sweep.base import Base, Composition, open_base
 from ray_compt.sweep.composition import MOST_CHAINS, compose
 from tests.sweep.files import CHAIN, bend, case, check_error, load, plan, with_chains
 
@@ -61,7 +61,9 @@ def test_subsets_are_those_that_the_rules_allow(data: st.DataObject):
             for small, large in pairwise(subset)
         )
     ]
-    assert list(found.chains) == sorted(allowed, key=lambda subset: (len(subset), subset))
+    assert [chain.stages for chain in found.chains] == sorted(
+        allowed, key=lambda subset: (len(subset), subset)
+    )
 
 
 def test_all_that_end_with_the_largest_by_default(tmp_path: Path):
@@ -73,9 +75,31 @@ def test_a_list_is_taken_as_it_is(tmp_path: Path):
     assert labels(tmp_path, "list: [[T, ViT-L-16], [S], [T, L]]", "ungrowable: refuse") == ["S", "T-L"]
 
 
+def test_a_list_may_give_epochs(tmp_path: Path):
+    made = plan(
+        tmp_path,
+        bend(
+            "  stages.*.epochs: 3\n",
+            "",
+            with_chains("list: [{S: 160, ViT-L-16: 7.5}, [S, L], {S: 80, L: 20}]"),
+        ),
+    )
+    assert made.compositions == (
+        Composition((1, 3), (160, 7.5)),
+        Composition((1, 3)),
+        Composition((1, 3), (80, 20)),
+    )
+    assert [made.base.label(chain) for chain in made.compositions] == ["S160-L7.5", "S-L", "S80-L20"]
+
+
+def test_a_digit_keeps_a_label_and_its_epochs_apart():
+    base = named_base(2)
+    assert base.label(Composition((0, 1), (160, 2.5))) == "m0:160-m1:2.5"
+
+
 def test_without_chains_the_base_chain_is_the_only_one(tmp_path: Path):
     text = bend("chains:\n  subsets_of: [T, S, B, L]\n", "")
-    assert plan(tmp_path, text, ungrowable=lambda *_: None).compositions == ((0, 1, 2, 3),)
+    assert plan(tmp_path, text, ungrowable=lambda *_: None).compositions == (Composition((0, 1, 2, 3)),)
 
 
 def test_a_ratio_names_what_it_leaves_out(tmp_path: Path):
@@ -134,6 +158,17 @@ def test_pairs_that_cannot_be_grown_are_kept_in_feature_space_if_asked(tmp_path:
         case(["subsets_of: [T, S]", "end: L"], 8, "L is not among the stages to choose from", "subsets_of"),
         case(["length: [5, 6]"], 7, "a chain of 5 that ends with ViT-L-16 needs 4 smaller models", "most 4"),
         case(["length: [2, 4]", "ratio: [30, 40]"], 6, "no chain is left\n  no neighbours", "widen length"),
+        case(
+            ["list:", "  - {T: 9,", "     X: 1}"],
+            9,
+            "chains.list.0.X: the base chain has no stage X",
+            "one of",
+        ),
+        case(
+            ["list: [[T], {S: 1, T: 2}]"], 7, "chains.list.1: ViT-T-16 is smaller than ViT-S-16", "smallest"
+        ),
+        case(["list: [{S: 1, ViT-S-16: 2}]"], 7, "chains.list.0: ViT-S-16 comes twice", "each model once"),
+        case(["list: [{}]"], 7, "chains.list.0: names no model", "one or more"),
         case(["list: [[T, B], [B, L]]", "ungrowable: refuse"], 8, "ViT-B-16 cannot be grown", "leave_out"),
         case(["list: [[T, B], [S, B]]"], 6, "no chain is left\n  ViT-B-16 cannot be grown", "feature_space"),
     ],

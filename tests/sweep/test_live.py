@@ -33,6 +33,12 @@ def test_rows_say_where_each_trial_is() -> None:
     assert (cells[1]["chain"], cells[1]["values"], cells[1]["saved"]) == ("T → S", "lr=0.000125", "1.00 k")
 
 
+def test_keys_are_as_short_as_they_can_be_told_apart():
+    values = {"train.lr": 1e-3, "stages.T.epochs": 160.0, "stages.S.epochs": 7.5}
+    (row,) = rows(sweep(trial(0, values=values)))
+    assert "lr=0.001, T.epochs=160, S.epochs=7.5" in row
+
+
 def test_of_many_trials_those_that_run_and_the_last_to_end_are_shown() -> None:
     record = eventful()
     assert [row[0] for row in rows(record, most=4)] == ["19", "20", "21", "22"]

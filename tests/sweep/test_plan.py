@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ray_compt.errors import UserError
+from ray_compt.sweep.base import Composition
 from ray_compt.sweep.plan import SweepPlan, Ungrowable
 from tests.sweep.files import SWEEP, bend, plan, with_space
 
@@ -54,6 +56,7 @@ def only_embed(small: int, large: int, growth: str) -> str | None:
     return "odd" if large == 3 and growth != "embed" else None
 
 
+T_L = Composition((0, 3))
 GROWTHS = with_space("transfer.growth: {choice: [lossless, embed, random]}")
 
 
@@ -73,8 +76,13 @@ def test_candidates_whose_growth_refuses_a_pair_are_named_and_left_out(tmp_path:
 def test_such_a_candidate_is_refused_alone_too(tmp_path: Path):
     made = plan(tmp_path, GROWTHS, ungrowable=only_embed)
     with pytest.raises(Ungrowable, match="by lossless"):
-        made.candidate((0, 3), {"transfer.growth": "lossless"})
-    assert made.candidate((0, 3), {"transfer.growth": "embed"}).chain.stages[1].transfer.growth == "embed"
+        made.candidate(T_L, {"transfer.growth": "lossless"})
+    assert made.candidate(T_L, {"transfer.growth": "embed"}).chain.stages[1].transfer.growth == "embed"
+
+
+def test_what_it_costs_is_known_all_the_same(tmp_path: Path):
+    made = plan(tmp_path, GROWTHS, ungrowable=only_embed)
+    assert made.outline(T_L).stages[1].transfer.growth == "lossless"
 
 
 def test_where_that_is_an_error_it_comes_before_anything_starts(tmp_path: Path):
@@ -99,9 +107,31 @@ def test_the_base_chain_as_it_is_falls_back_only_by_auto(tmp_path: Path, growth:
 
 
 def test_fixed_values_need_not_be_given(tmp_path: Path):
-    candidate = plan(tmp_path).candidate((0, 1), {"train.weight_decay": 0.2})
+    candidate = plan(tmp_path).candidate(Composition((0, 1)), {"train.weight_decay": 0.2})
     assert candidate.values == {"train.weight_decay": 0.2, "stages.*.epochs": 3}
     assert [stage.epochs for stage in candidate.chain.stages] == [3, 3]
+
+
+RECALLED = with_space("train.lr: {loguniform: [1e-4, 1e-2]}", "stages.S.eps: {choice: [1e-6, 2e-6]}")
+LISTS = "  list: [[T, L], [S, L], {S: 160, L: 7.5}, {S: 80, L: 7.5}, {S: 80, L: 7.1}]"
+
+
+def test_candidates_are_recalled_from_their_record(tmp_path: Path):
+    text = bend("  subsets_of: [T, S, B, L]", LISTS, RECALLED)
+    made = plan(tmp_path, random_search(40, text=text))
+    found = made.candidates().candidates
+    assert {candidate.composition for candidate in found} == set(made.compositions)
+    for candidate in found:
+        values = json.loads(json.dumps(candidate.values))
+        assert made.recall(candidate.stages, values) == candidate
+
+
+def test_what_the_sweep_lacks_is_not_recalled(tmp_path: Path):
+    made = plan(tmp_path, random_search(2, text=bend("  subsets_of: [T, S, B, L]", LISTS, RECALLED)))
+    values = {"train.lr": 1e-3, "stages.S.eps": 1e-6}
+    for stages in (["ViT-S-16"], ["gone", "ViT-L-16"]):
+        with pytest.raises(UserError, match=r"base.yaml: .*does not make any more"):
+            made.recall(stages, values)
 
 
 def test_values_that_do_not_go_together_are_named(tmp_path: Path):

@@ -96,7 +96,7 @@ def test_all_chains_of_the_emojis_sizes():
 def test_the_papers_study_has_its_own_chains():
     made = shipped("orderings_vit")
     chains = [made.base.label(chain) for chain in made.compositions]
-    assert {len(chain) for chain in made.compositions} == {2, 3, 4}
+    assert {len(chain.stages) for chain in made.compositions} == {2, 3, 4}
     assert {"B-L", "S-B-L", "T-S-B-L"} <= set(chains)
     (candidate,) = (each for each in made.candidates().candidates if each.label == "S-B-L")
     assert [stage.epochs for stage in candidate.chain.stages] == [128, 15, 9]
@@ -104,7 +104,7 @@ def test_the_papers_study_has_its_own_chains():
 
 def test_growth_and_distillation_begin_with_one_first_stage():
     made = shipped("growth_distill")
-    assert made.compositions == ((0, 1, 2, 3),)
+    assert made.compositions == (made.base.whole,)
     assert [parameter.key.rpartition(".")[2] for parameter in made.parameters] == [
         "growth",
         "kind",

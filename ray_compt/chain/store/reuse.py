@@ -12,8 +12,10 @@ from ray_compt.chain.lock import HeldElsewhere
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.chain.store.key import StageKey, Surroundings, stage_key
 from ray_compt.chain.store.store import StageStore, entry_fields
+from ray_compt.errors import UserError
 from ray_compt.evaluate.suites import check_suite
 from ray_compt.report.terminal import Terminal
+from ray_compt.storage import Place
 from ray_compt.teacher.spec import weights_digest
 
 
@@ -55,10 +57,9 @@ class Reuse:
             entry = ledger.update(entry, key=key.name)
         with self.store.held(key, self._waiting(entry)):
             found = self.store.find(key)
-            if found is None:
+            if found is None or not self._taken(key, folder.stage(entry)):
                 self._keep(key, train(entry), folder)
                 return
-            self.store.take(key, folder.stage(entry))
         ledger.update(entry, **entry_fields(found), error=None, key=key.name, reused=True)
         self.terminal.line(f"  {entry.name}: taken from {self.store}, trained before")
 
@@ -75,7 +76,13 @@ class Reuse:
 
     def key(self, plan: StagePlan, before: Sequence[StagePlan]) -> StageKey:
         """The key of a stage that comes after `before`."""
-        names = [self.key(past, before[:number]).name for number, past in enumerate(before)]
+        names: list[str] = []
+        for past in before:
+            names.append(self._key(past, names).name)
+        return self._key(plan, names)
+
+    def _key(self, plan: StagePlan, names: Sequence[str]) -> StageKey:
+        """The key of a stage whose predecessors' keys have these names."""
         teachers = [
             (
                 weights_digest(str(run_place(teacher.name)))
@@ -87,10 +94,25 @@ class Reuse:
         ]
         return stage_key(self.around, plan, self.steps(plan), names[-1] if names else None, teachers)
 
+    def _taken(self, key: StageKey, target: Place) -> bool:
+        try:
+            self.store.take(key, target)
+        except FileNotFoundError:
+            # Somebody has removed it meanwhile, which they may; half a copy is none.
+            target.remove()
+            return False
+        return True
+
     def _keep(self, key: StageKey, entry: StageEntry, folder: RunFolder) -> None:
+        """Put a finished stage into the store. The run does without where the store cannot take it."""
         # A stage that began under another key is not what this one says: it was trained in part by another version.
-        if entry.key == key.name:
+        if entry.key != key.name:
+            return
+        try:
             self.store.keep(key, folder.stage(entry), asdict(entry))
+        except (UserError, OSError) as error:
+            reason = error.message if isinstance(error, UserError) else error.strerror or str(error)
+            self.terminal.warn(f"{entry.name}: not put into {self.store}: {reason}")
 
     def _waiting(self, entry: StageEntry) -> Callable[[HeldElsewhere], None]:
         told = False

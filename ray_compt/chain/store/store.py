@@ -19,6 +19,7 @@ from ray_compt.chain.lock import NAME as LOCK
 from ray_compt.chain.lock import HeldElsewhere, only_driver
 from ray_compt.chain.store.key import StageKey
 from ray_compt.chain.verify_files import check_export
+from ray_compt.errors import UserError
 from ray_compt.models.checksums import seal_holds, sealed
 from ray_compt.report.model_card import CARD_FILE
 from ray_compt.storage import Place
@@ -55,17 +56,26 @@ class StageStore:
 
         Args:
             waiting: called about once a second while another run holds it; may raise to wait no longer.
+
+        Raises:
+            UserError: nothing can be written there.
         """
         place = self._place / key.name
-        place.make()
         with ExitStack() as held:
             while True:
                 try:
+                    place.make()
                     held.enter_context(only_driver(place))
                     break
                 except HeldElsewhere as error:
                     waiting(error)
                     time.sleep(LOOK_AGAIN_S)
+                except OSError as error:
+                    raise UserError(
+                        f"the stage store cannot be written ({error.strerror or error})",
+                        where=str(self),
+                        mend="give another --store, or make room there",
+                    ) from error
             yield
 
     def find(self, key: StageKey) -> dict[str, Any] | None:
@@ -100,6 +110,7 @@ class StageStore:
         kept = {name: value for name, value in entry.items() if name not in OF_THE_RUN}
         document = sealed({"schema": SCHEMA, "identity": dict(key.identity), "entry": kept})
         with explained(str(place)):
+            (place / RECORD).remove()
             copy_folder(stage, place, NOT_KEPT)
             (place / RECORD).write_text(json.dumps(document, indent=1) + "\n")
 

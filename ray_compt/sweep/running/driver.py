@@ -9,15 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from ray_compt.chain.environment import command_line, package_versions
+from ray_compt.chain.folder import make_writable
 from ray_compt.chain.lock import only_driver
-from ray_compt.chain.needs import chain_needs
 from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_keys import Sweep
-from ray_compt.config.yaml_io import read_yaml
 from ray_compt.data import open_index
 from ray_compt.errors import TrainingError, UserError
-from ray_compt.plan.cost import plan_chain
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.storage import Scratch
 from ray_compt.storage.deadline import Background
@@ -25,16 +22,19 @@ from ray_compt.sweep.candidate import Candidate
 from ray_compt.sweep.hparams import write_hparams
 from ray_compt.sweep.html.page import FILE as PAGE
 from ray_compt.sweep.live import LiveTable
-from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.plan import SweepPlan
-from ray_compt.sweep.record import FILE, SweepRecord, read_record
+from ray_compt.sweep.record import SweepRecord
 from ray_compt.sweep.report import save, write_page
 from ray_compt.sweep.running.folder import SweepFolder
+from ray_compt.sweep.running.opening import open_record
 from ray_compt.sweep.running.queue import Listed, Queue, Sampled
-from ray_compt.sweep.running.recorder import Recorder, now
-from ray_compt.sweep.running.trial import GIGA, CandidateJob, TrialJob, train_candidate
-from ray_compt.sweep.running.values import directions, values
+from ray_compt.sweep.running.recorder import Recorder
+from ray_compt.sweep.running.same import with_credentials
+from ray_compt.sweep.running.size import most_needed, outlines, planned, stage_costs
+from ray_compt.sweep.running.trial import CandidateJob, TrialJob, reports, train_candidate
+from ray_compt.sweep.running.values import directions, outcome
 from ray_compt.train.cluster import Needs, start_ray, usable_cores
+from ray_compt.train.disk import explained
 
 SHOW_EVERY_S = 1.0
 # Longest time that a stop waits for the checkpoints.
@@ -47,8 +47,6 @@ QUIET_TUNE = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-# Keys of a sweep file that may change between two starts.
-FREE = ("max_concurrent", "retry_failed", "objective")
 # Times that a lost node or a killed process takes a candidate along before it counts as failed.
 LOST = 3
 
@@ -76,56 +74,27 @@ def run_sweep(
         UserError: something that the user must mend; what was trained stays.
     """
     terminal = Terminal(console)
-    folder.path.make()
+    if (folder.path / "ledger.json").is_file():
+        raise UserError(
+            "this is the run folder of a chain", where=str(folder.path), mend="give another --run-dir"
+        )
+    make_writable(folder.path, "the sweep's folder")
     with only_driver(folder.path):
-        recorder = Recorder(folder, _open_record(plan, folder, command), plan.sweep.seeds)
-        recorder.refresh()
+        recorder = Recorder(folder, open_record(plan, folder, command), plan.sweep.seeds)
         recorder.reopen()
         run = _Run(plan, folder, recorder, terminal, address is None, verbose)
-        run.train(address, console)
+        try:
+            run.train(address, console)
+        finally:
+            recorder.leave()
         record = recorder.end()
         save(record, folder.path)
         write_page(record, folder.path / PAGE)
         for trial in record.trials:
             if trial.ended:
-                write_hparams(folder.trial(trial.number), trial)
+                with explained(str(folder.trial(trial.number))):
+                    write_hparams(folder.trial(trial.number), trial)
     return record
-
-
-def _open_record(plan: SweepPlan, folder: SweepFolder, command: Sequence[str] | None) -> SweepRecord:
-    """The sweep's record so far.
-
-    Raises:
-        UserError: the folder's sweep was another one.
-    """
-    text = plan.loaded.file.read_text(encoding="utf-8")
-    objective = Objective(**plan.sweep.objective.model_dump())
-    if not (folder.path / FILE).is_file():
-        folder.sweep_file.write_text(text)
-        versions = package_versions()
-        line = command_line(command) if command else None
-        return SweepRecord(plan.sweep.name, text, objective, (), now(), None, versions, line)
-    record = read_record(folder.path / FILE)
-    changed = _changed(record.text, text)
-    if record.trials and changed:
-        raise UserError(
-            f"the sweep in this folder was another one ({', '.join(changed)} was different)",
-            where=str(folder.path),
-            mend="undo the change, or give another --run-dir",
-        )
-    folder.sweep_file.write_text(text)
-    return replace(record, text=text, objective=objective, ended=None)
-
-
-def _changed(before: str, after: str) -> list[str]:
-    """Keys of the sweep file that are not as they were, of those that have a part in trials that there are."""
-    old, new = (_content(text) for text in (before, after))
-    return [key for key in {**old, **new} if key not in FREE and old.get(key) != new.get(key)]
-
-
-def _content(text: str) -> dict[str, Any]:
-    tree = read_yaml(text, lambda line: f"{FILE}:{line}")
-    return tree.plain() if tree is not None else {}
 
 
 @dataclass(frozen=True)
@@ -159,16 +128,17 @@ class _Run:
         )
         if left:
             with LiveTable(console).shown() as table:
-                self._tune(address, queue, len(known), open_, left, table, count * len(self.sweep.seeds))
+                self._tune(address, queue, known, open_, left, table, count * len(self.sweep.seeds))
+            for note in queue.notes:
+                self.terminal.line(f"  {note}")
 
     def _known(self) -> dict[int, Candidate]:
         """Candidates of earlier starts, by number."""
         found: dict[int, Candidate] = {}
-        names = self.plan.base.names
         for trial in self.recorder.record.trials:
             if trial.candidate not in found:
-                composition = tuple(names.index(name) for name in trial.chain)
-                found[trial.candidate] = self.plan.candidate(composition, trial.values)
+                values = with_credentials(self.plan, trial.values)
+                found[trial.candidate] = self.plan.recall(trial.chain, values)
         return found
 
     def _queue(self, known: dict[int, Candidate]) -> tuple[Queue, int]:
@@ -177,20 +147,22 @@ class _Run:
             listed = self.plan.candidates()
             for note in listed.notes:
                 self.terminal.line(f"  {note}")
-            return Listed(listed.candidates[len(known) :]), len(listed.candidates)
+            fresh = Listed(listed.candidates, list(known.values()))
+            return fresh, len(known) + len(fresh)
         trials = self.sweep.search.trials
         assert trials is not None
         objective = self.recorder.record.objective
         reached = [
-            (known[number], values(self.recorder.score(number), objective)) for number in sorted(known)
+            (known[number], outcome(self.recorder.score(number), objective)) for number in sorted(known)
         ]
-        return Sampled(self.plan, directions(objective), trials, reached), trials
+        queue = Sampled(self.plan, directions(objective), trials, reached)
+        return queue, max(len(known), min(trials, self.plan.size or trials))
 
     def _tune(
         self,
         address: str | None,
         queue: Queue,
-        first: int,
+        known: dict[int, Candidate],
         unfinished: list[tuple[int, Candidate]],
         left: int,
         table: LiveTable,
@@ -198,33 +170,40 @@ class _Run:
     ) -> None:
         # Before Ray is imported, which reads it then.
         os.environ |= QUIET_TUNE
-        chains = [candidate.chain for _, candidate in unfinished] or [self._any_chain()]
-        needs = chain_needs(chains[0])
+        chains = outlines(self.plan)
+        needs = most_needed(chains)
         start_ray(address, _together(needs, self._concurrent_here(needs)), verbose=self.verbose)
-        import ray
-
         from ray_compt.sweep.running.searcher import QueueSearcher
-        from ray_compt.sweep.running.stop import StopBoard
+        from ray_compt.sweep.running.stop import start_stop_board, tell_board
 
         samples = self._samples(chains[0])
-        board = ray.remote(StopBoard).options(num_cpus=0).remote()
+        board = start_stop_board()
         searcher = QueueSearcher(
-            queue, first, unfinished, self.recorder, lambda n, candidate: self._job(n, candidate, samples)
+            queue,
+            len(known),
+            unfinished,
+            self.recorder,
+            lambda number, candidate: self._job(number, candidate, samples),
+            board.count.remote,
         )
         concurrent = self._concurrent(needs)
-        self.terminal.line(f"  {plural(concurrent, 'trial')} at a time")
+        asked = self.sweep.max_concurrent
+        why = f", for want of room for {asked}" if asked != "auto" and concurrent < asked else ""
+        self.terminal.line(f"  {plural(concurrent, 'trial')} at a time{why}")
         with Scratch() as scratch:
-            tuner = self._tuner(searcher, board, left, concurrent, str(scratch), samples)
+            scheduler = self._scheduler(board, stage_costs(chains, samples), self._history(known, samples))
+            tuner = self._tuner(searcher, scheduler, board, left, concurrent, str(scratch))
             fit = Background(tuner.fit, name="tune")
             try:
                 self._show(fit, table, trials)
             except (KeyboardInterrupt, SystemExit):
                 self.terminal.warn("stopping after a checkpoint; a second Ctrl-C does not wait for it")
                 searcher.stop()
-                ray.get(board.stop_all.remote(), timeout=STOP_S)
+                tell_board(board.stop_all.remote())
                 fit.ended.wait(STOP_S)
-                self.recorder.refresh()
                 raise
+        if isinstance(fit.failure, UserError):
+            raise fit.failure
         if fit.failure is not None:
             raise TrainingError(
                 f"Ray Tune stopped: {fit.failure}",
@@ -237,21 +216,38 @@ class _Run:
             table.update(self.recorder.refresh(), trials)
         table.update(self.recorder.refresh(), trials)
 
-    def _tuner(
-        self, searcher: Any, board: Any, left: int, concurrent: int, scratch: str, samples: int
-    ) -> Any:
-        import ray
-        from ray import tune
-
+    def _scheduler(self, board: Any, costs: list[list[float]], history: list[list[dict[str, float]]]) -> Any:
         from ray_compt.sweep.running.pruning import make_scheduler
-        from ray_compt.sweep.running.silence import silent
+        from ray_compt.sweep.running.stop import tell_board
 
-        scheduler = make_scheduler(
+        return make_scheduler(
             self.sweep.prune,
             self.sweep.objective.mode,
-            self._costs(samples),
-            lambda candidate: ray.get(board.prune.remote(candidate), timeout=STOP_S),
+            costs,
+            lambda candidate: tell_board(board.prune.remote(candidate)),
+            history,
         )
+
+    def _history(self, known: dict[int, Candidate], samples: int) -> list[list[dict[str, float]]]:
+        """What candidates that have ended had reported at the ends of their stages."""
+        if self.sweep.prune.scheduler == "none" or self.sweep.prune.within_stage:
+            return []
+        first = {self.recorder.numbers(number)[0]: candidate for number, candidate in known.items()}
+        return [
+            reports(trial, planned(first[trial.number].chain, samples), self.sweep.objective.metric)
+            for trial in self.recorder.record.trials
+            if trial.ended and trial.number in first
+        ]
+
+    def _tuner(
+        self, searcher: Any, scheduler: Any, board: Any, left: int, concurrent: int, scratch: str
+    ) -> Any:
+        from ray import tune
+
+        from ray_compt.sweep.running.lost import LostCandidates
+        from ray_compt.sweep.running.silence import silent
+
+        lost = LostCandidates(self.recorder, LOST)
         return tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(train_candidate, board=board),
@@ -268,18 +264,18 @@ class _Run:
                 name="tune",
                 storage_path=scratch,
                 failure_config=tune.FailureConfig(max_failures=LOST),
-                callbacks=[] if self.verbose else [silent()],
+                callbacks=[lost] if self.verbose else [lost, silent()],
                 verbose=1 if self.verbose else 0,
             ),
         )
 
     def _job(self, number: int, candidate: Candidate, samples: int) -> CandidateJob:
         chains = self.recorder.begin(number, candidate)
-        planned = _planned(chains[0], samples)
+        steps = planned(chains[0], samples)
         return CandidateJob(
             candidate=number,
             trials=tuple(
-                TrialJob(chain, str(self.folder.trial(trial)), planned)
+                TrialJob(chain, str(self.folder.trial(trial)), steps)
                 for trial, chain in zip(self.recorder.numbers(number), chains)
             ),
             store=str(self.folder.store),
@@ -290,47 +286,29 @@ class _Run:
             verbose=self.verbose,
         )
 
-    def _any_chain(self) -> Chain:
-        """A chain of the sweep: the longest composition."""
-        longest = max(self.plan.compositions, key=len)
-        return self.plan.candidate(longest, self._first_values()).chain
-
-    def _first_values(self) -> dict[str, Any]:
-        return {parameter.key: parameter.extremes()[0] for parameter in self.plan.parameters}
-
-    def _costs(self, samples: int) -> list[list[int]]:
-        """MACs of each composition's stages, in 10^9, with the first value of every key."""
-        found = []
-        for composition in self.plan.compositions:
-            chain = self.plan.candidate(composition, self._first_values()).chain
-            found.append([max(1, macs // GIGA) for _, macs in _planned(chain, samples)])
-        return found
-
     def _samples(self, chain: Chain) -> int:
         """Training samples; missing shards are said here, before anything is trained."""
         return open_index(chain.data.train, chain.data, self.folder.index).samples
 
     def _concurrent_here(self, needs: Needs) -> int:
-        """Trials that this machine's cores have room for."""
+        """Trials that this machine's cores have room for, at most as many as asked for."""
         if not self.on_this_machine:
             return 1
-        if self.sweep.max_concurrent != "auto":
-            return self.sweep.max_concurrent
-        return max(1, int(usable_cores() // (needs.workers * needs.cpus + needs.teacher_cpus + 1)))
+        cores, each = usable_cores(), needs.workers * needs.cpus
+        if self.sweep.max_concurrent == "auto":
+            return max(1, int(cores // (each + needs.teacher_cpus + 1)))
+        return max(1, min(self.sweep.max_concurrent, int(cores // each)))
 
     def _concurrent(self, needs: Needs) -> int:
         """Trials that run at once: as asked, or as many as the cluster has room for with their fewest workers."""
         import ray
 
-        if self.sweep.max_concurrent != "auto" or self.on_this_machine:
+        if self.on_this_machine:
             return self._concurrent_here(needs)
         have, want = ray.cluster_resources(), needs.total(needs.workers)
-        fitting = [int(have.get(kind, 0) // amount) for kind, amount in want.items() if amount]
-        return max(1, min(fitting))
-
-
-def _planned(chain: Chain, samples: int) -> tuple[tuple[int, int], ...]:
-    return tuple((stage.steps, stage.macs) for stage in plan_chain(chain, samples).stages)
+        room = max(1, min(int(have.get(kind, 0) // amount) for kind, amount in want.items() if amount))
+        asked = self.sweep.max_concurrent
+        return room if asked == "auto" else min(asked, room)
 
 
 def _together(needs: Needs, trials: int) -> Needs:

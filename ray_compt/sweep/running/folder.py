@@ -2,6 +2,7 @@
 
 SWEEP/
   sweep.yaml        the sweep file
+  base.yaml         its base chain, overrides applied
   sweep.json        what every trial is, reached and cost (`record.py`); sweep.parquet, sweep.html show the same
   driver.json       who runs it now; empty where nobody does
   trials/0000/      a trial: a run folder as `compt train` leaves it, with trial.json and log.txt
@@ -31,6 +32,10 @@ class SweepFolder:
     @property
     def sweep_file(self) -> Place:
         return self.path / "sweep.yaml"
+
+    @property
+    def base_file(self) -> Place:
+        return self.path / "base.yaml"
 
     @property
     def store(self) -> Place:

@@ -7,7 +7,8 @@ sees it, its stage ends after a checkpoint at its next step, and the trial ends 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -57,30 +58,45 @@ class GracefulPruning(FIFOScheduler):
 
 
 def make_scheduler(
-    config: PruneConfig, mode: str, costs: list[list[int]], prune: Callable[[int], None]
+    config: PruneConfig,
+    mode: str,
+    costs: Sequence[Sequence[float]],
+    prune: Callable[[int], None],
+    history: Sequence[Sequence[Mapping[str, float]]] = (),
 ) -> TrialScheduler:
     """Ray Tune's scheduler for a sweep.
 
     Args:
         config: the sweep file's `prune`.
         mode: of the metric, "max" or "min".
-        costs: of each known candidate the MACs of its stages, in units of 10^9. Rungs lie between the cheapest first
-            stage, or within stages a tenth of it, and the dearest chain.
+        costs: of chains that stand for the sweep's the 10^9 MACs up to the end of each stage. Rungs lie between the
+            cheapest first stage, or within stages a tenth of it, and the dearest chain.
         prune: called with the candidate of a trial that is to end.
+        history: what candidates that ended before this start had reported, in its order; others are held against it.
     """
     if config.scheduler == "none":
         return FIFOScheduler()
-    first = min(stages[0] for stages in costs)
-    longest = max(1, *(sum(stages) for stages in costs))
-    grace = max(1, first // 10 if config.within_stage else first)
+    first, longest = min(stages[0] for stages in costs), max(stages[-1] for stages in costs)
     inner = ASHAScheduler(
         time_attr=COST,
         metric=SCORE,
         mode="min" if config.within_stage else mode,
-        grace_period=min(grace, longest),
+        grace_period=first / 10 if config.within_stage else first,
         max_t=longest,
         reduction_factor=config.reduction,
         brackets=BRACKETS[config.scheduler],
         stop_last_trials=False,
     )
+    for number, reports in enumerate(history):
+        past = _Past(f"past-{number}")
+        inner.on_trial_add(None, past)
+        for report in reports:
+            inner.on_trial_result(None, past, dict(report))
     return GracefulPruning(inner, prune)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """A trial of an earlier start, as far as a scheduler looks at it."""
+
+    trial_id: str

@@ -8,11 +8,10 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from ray_compt.sweep.candidate import Candidate
-from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.running.queue import Queue
 from ray_compt.sweep.running.recorder import Recorder
 from ray_compt.sweep.running.trial import CandidateJob
-from ray_compt.sweep.running.values import values
+from ray_compt.sweep.running.values import Outcome, outcome
 
 MakeJob = Callable[[int, Candidate], CandidateJob]
 
@@ -22,10 +21,11 @@ class QueueSearcher(Searcher):
 
     Args:
         queue: in the order of their numbers.
-        first: number of the queue's first candidate.
+        first: number of the queue's first candidate that is new.
         unfinished: candidates of earlier starts that go on, with their numbers; they come first.
         recorder: gets the trials before they start.
         make_job: a candidate's job.
+        count: called with the number of candidates that run, as often as it changes.
     """
 
     def __init__(
@@ -35,11 +35,12 @@ class QueueSearcher(Searcher):
         unfinished: list[tuple[int, Candidate]],
         recorder: Recorder,
         make_job: MakeJob,
+        count: Callable[[int], Any] = lambda running: None,
     ):
         super().__init__()
         self._queue, self._next = queue, first
         self._unfinished = list(unfinished)
-        self._recorder, self._make_job = recorder, make_job
+        self._recorder, self._make_job, self._count = recorder, make_job, count
         self._running: dict[str, int] = {}
         self._stopped = False
 
@@ -53,15 +54,19 @@ class QueueSearcher(Searcher):
             return Searcher.FINISHED
         number, candidate = found
         self._running[trial_id] = number
+        self._count(len(self._running))
         return {"job": self._make_job(number, candidate)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         number = self._running.pop(trial_id, None)
-        if number is not None:
-            objective: Objective = self._recorder.record.objective
-            self._queue.tell(number, values(self._recorder.score(number), objective))
+        if number is None:
+            return
+        self._count(len(self._running))
+        reached = outcome(self._recorder.score(number), self._recorder.record.objective)
+        # None where it was given up, or stops with the sweep.
+        self._queue.tell(number, reached or Outcome())
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the sweep's own files say all."""

@@ -1,11 +1,14 @@
-"""The board of a sweep: who runs, and who is asked to end. One small actor, asked by each trial about once a second."""
+"""A sweep's board: who is asked to end, and how many run. One small actor, asked by each trial about once a second."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_compt.train.stage import StageInterrupt
 
@@ -23,10 +26,10 @@ class Stopped(StageInterrupt):
 
 
 class StopBoard:
-    """What each candidate is asked for, and which of them run."""
+    """What each candidate is asked for, and how many of them run."""
 
     def __init__(self) -> None:
-        self._running: set[int] = set()
+        self._running = 1
         self._asked: dict[int, Request] = {}
         self._all = False
 
@@ -36,40 +39,67 @@ class StopBoard:
     def stop_all(self) -> None:
         self._all = True
 
-    def join(self, candidate: int) -> None:
-        """A candidate's trials begin, or go on."""
-        self._running.add(candidate)
+    def count(self, running: int) -> None:
+        """Say how many candidates run."""
+        self._running = running
 
-    def leave(self, candidate: int) -> None:
-        self._running.discard(candidate)
+    def running(self) -> int:
+        return self._running
 
-    def asked(self, candidate: int) -> tuple[Request | None, int]:
-        """What the candidate is asked for, and how many candidates run."""
-        return "stop" if self._all else self._asked.get(candidate), len(self._running)
+    def asked(self, candidate: int) -> Request | None:
+        return "stop" if self._all else self._asked.get(candidate)
+
+
+def start_stop_board() -> Any:
+    """Start a board without reserved CPUs, on the driver's node, so that it lives as long as the driver does."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(StopBoard).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def ask_board(board: Any, candidate: int) -> Request | None:
+    """What a candidate is asked for; nothing where the board is late, or gone: Ray ends this process with it."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        return ray.get(board.asked.remote(candidate), timeout=ANSWER_S)
+    return None
+
+
+def count_running(board: Any) -> int:
+    """How many candidates run; 1 where the board is late or gone."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        return ray.get(board.running.remote(), timeout=ANSWER_S)
+    return 1
+
+
+def tell_board(request: Any) -> None:
+    """Wait until the board knows of a request; one that is late has it all the same, and one that is lost none."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        ray.get(request, timeout=ANSWER_S)
 
 
 class StopLight:
-    """A trial's view of the board."""
+    """A candidate's view of the board.
 
-    def __init__(self, board: Any, candidate: int):
-        self._board, self._candidate = board, candidate
+    Args:
+        asked: says what the candidate is asked for.
+        clock: seconds.
+
+    Attributes:
+        raised: what it has asked for.
+    """
+
+    def __init__(self, asked: Callable[[], Request | None], clock: Callable[[], float] = time.monotonic):
+        self._asked, self._clock = asked, clock
         self._looked = float("-inf")
-        self._raised = False
-        self.running = 1
+        self.raised: Request | None = None
 
     def look(self, *, now: bool = False) -> None:
         """Raise `Pruned` or `Stopped`, once, where that was asked for; asks about once a second unless `now`.
 
-        `running` is then the number of candidates that run. Once, because a stage that is ending is still heard.
+        Once, because a stage that is ending is still heard.
         """
-        if self._raised or (not now and time.monotonic() - self._looked < LOOK_EVERY_S):
+        if self.raised is not None or (not now and self._clock() - self._looked < LOOK_EVERY_S):
             return
-        self._looked = time.monotonic()
-        try:
-            asked, self.running = ray.get(self._board.asked.remote(self._candidate), timeout=ANSWER_S)
-        except (ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
-            # The driver is late or gone; Ray ends this process with it.
-            return
-        if asked is not None:
-            self._raised = True
-            raise Pruned if asked == "prune" else Stopped
+        self._looked = self._clock()
+        self.raised = self._asked()
+        if self.raised is not None:
+            raise Pruned if self.raised == "prune" else Stopped
