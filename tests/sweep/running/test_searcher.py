@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from ray_compt.storage import open_place
 from ray_compt.sweep.candidate import Candidate
 from ray_compt.sweep.running.folder import SweepFolder
+from ray_compt.sweep.running.lost import LostCandidates
 from ray_compt.sweep.running.queue import Listed
 from ray_compt.sweep.running.recorder import Recorder
 from ray_compt.sweep.running.searcher import QueueSearcher
@@ -105,5 +106,6 @@ def test_the_queue_hears_what_became_of_each(
     assert queue.told == {1: Outcome((0.25,)), 2: Outcome(pruned=True), 3: Outcome()}
 
 
-def test_ray_tune_may_store_it(searcher: QueueSearcher) -> None:
+def test_ray_tune_may_store_it(searcher: QueueSearcher, recorder: Recorder) -> None:
+    assert isinstance(cloudpickle.loads(cloudpickle.dumps(LostCandidates(recorder, 3))), LostCandidates)
     assert isinstance(cloudpickle.loads(cloudpickle.dumps(searcher)), QueueSearcher)
