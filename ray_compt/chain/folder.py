@@ -165,15 +165,20 @@ def _touches(path: str, done: set[int]) -> bool:
     )
 
 
-def make_writable(path: Place, what: str = "run folder") -> None:
-    """Create a folder that people call `what`. Raises UserError: nothing can be written there."""
+def make_writable(path: Place, what: str = "the run folder", option: str = "--run-dir") -> None:
+    """Make a folder, and try to write in it.
+
+    Args:
+        what, option: how messages call it, and where it was given.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     probe = path / ".writable"
     try:
         probe.write_bytes(b"")
         probe.remove()
     except OSError as error:
         raise UserError(
-            f"the {what} cannot be written ({error.strerror})",
-            where=str(path),
-            mend="give another --run-dir",
+            f"{what} cannot be written ({error.strerror})", where=str(path), mend=f"give another {option}"
         ) from error

@@ -15,7 +15,7 @@ from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
-from ray_compt.chain.folder import RunFolder, add_individuals, open_run, run_place
+from ray_compt.chain.folder import RunFolder, add_individuals, make_writable, open_run, run_place
 from ray_compt.chain.initial import Predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
@@ -96,6 +96,8 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
+            if store is not None:
+                make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
                 start_ray(address, chain_needs(chain), verbose=verbose)
                 record_start(folder.path, command)
@@ -214,15 +216,26 @@ class _Run:
         entry = self._measure_growth(job, plan, entry)
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
-            events = JsonLines(job.path, EVENTS)
-            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started, self.trackers)
+            listener = Listener(
+                self.ledger,
+                entry,
+                lines,
+                bad,
+                JsonLines(job.path, EVENTS),
+                earlier,
+                started,
+                self.trackers,
+                lambda step, features: costs(plan, self.chain, step, job.steps, features if caches else None),
+            )
 
             def hear(event: Event) -> None:
                 listener(event)
                 self.watch.event(entry, event)
 
             try:
-                trained = train_stage(job, served=served, listen=hear)
+                trained = train_stage(
+                    job, served=served, listen=hear, most_workers=lambda: self.watch.most_workers(entry)
+                )
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])
@@ -238,7 +251,7 @@ class _Run:
             metrics=metrics,
             bad_samples=bad.count,
             teacher_samples=listener.features,
-            **costs(plan, self.chain, progress.step, job.steps, listener.features if caches else None),
+            **listener.costs(progress.step, listener.features),
         )
         if bad.count:
             self.terminal.warn(

@@ -18,5 +18,9 @@ class Watch:
     def stage_done(self, entry: StageEntry) -> None:
         """A stage is done: just now, taken from a store, or by an earlier run."""
 
+    def most_workers(self, entry: StageEntry) -> int | None:
+        """How many workers the stage may have at the moment; None: as many as the chain file says."""
+        return None
+
     def waiting(self) -> None:
         """Another run trains the stage that is wanted; called about once a second."""

@@ -121,7 +121,9 @@ def measure(finished: Sequence[Finished], metric: str | None = None) -> Measured
     """
     if not finished:
         raise UserError(
-            "no stage of these runs is finished and evaluated", mend="give runs with a finished stage"
+            "no stage of these runs is finished and evaluated",
+            where="compt design",
+            mend="give runs with a finished stage",
         )
     name = metric or _usual_metric(finished)
     _check_metric(finished, name)

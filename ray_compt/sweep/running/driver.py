@@ -74,7 +74,11 @@ def run_sweep(
         UserError: something that the user must mend; what was trained stays.
     """
     terminal = Terminal(console)
-    make_writable(folder.path, "sweep's folder")
+    if (folder.path / "ledger.json").is_file():
+        raise UserError(
+            "this is the run folder of a chain", where=str(folder.path), mend="give another --run-dir"
+        )
+    make_writable(folder.path, "the sweep's folder")
     with only_driver(folder.path):
         recorder = Recorder(folder, open_record(plan, folder, command), plan.sweep.seeds)
         recorder.reopen()
@@ -180,6 +184,7 @@ class _Run:
             unfinished,
             self.recorder,
             lambda number, candidate: self._job(number, candidate, samples),
+            board.count.remote,
         )
         concurrent = self._concurrent(needs)
         asked = self.sweep.max_concurrent

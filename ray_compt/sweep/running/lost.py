@@ -25,6 +25,10 @@ class LostCandidates(Callback):
     def __init__(self, recorder: Recorder, times: int):
         self._recorder, self._times = recorder, times
 
+    def __getstate__(self) -> dict[str, Any]:
+        # As of the searcher: Ray Tune pickles all that it is given.
+        return {}
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._recorder.lose(trial.config["job"].candidate, reason(_last_error(trial), self._times))
 

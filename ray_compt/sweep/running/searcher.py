@@ -25,6 +25,7 @@ class QueueSearcher(Searcher):
         unfinished: candidates of earlier starts that go on, with their numbers; they come first.
         recorder: gets the trials before they start.
         make_job: a candidate's job.
+        count: called with the number of candidates that run, as often as it changes.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class QueueSearcher(Searcher):
         unfinished: list[tuple[int, Candidate]],
         recorder: Recorder,
         make_job: MakeJob,
+        count: Callable[[int], Any] = lambda running: None,
     ):
         super().__init__()
         self._queue, self._next = queue, first
         self._unfinished = list(unfinished)
-        self._recorder, self._make_job = recorder, make_job
+        self._recorder, self._make_job, self._count = recorder, make_job, count
         self._running: dict[str, int] = {}
         self._stopped = False
 
@@ -52,6 +54,7 @@ class QueueSearcher(Searcher):
             return Searcher.FINISHED
         number, candidate = found
         self._running[trial_id] = number
+        self._count(len(self._running))
         return {"job": self._make_job(number, candidate)}
 
     def on_trial_complete(
@@ -60,6 +63,7 @@ class QueueSearcher(Searcher):
         number = self._running.pop(trial_id, None)
         if number is None:
             return
+        self._count(len(self._running))
         reached = outcome(self._recorder.score(number), self._recorder.record.objective)
         # None where it was given up, or stops with the sweep.
         self._queue.tell(number, reached or Outcome())

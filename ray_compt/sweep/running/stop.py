@@ -1,4 +1,4 @@
-"""The board on which candidates are asked to end: one small actor, asked by each trial about once a second."""
+"""A sweep's board: who is asked to end, and how many run. One small actor, asked by each trial about once a second."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Stopped(StageInterrupt):
 
 
 class StopBoard:
-    """What each candidate is asked for."""
+    """What each candidate is asked for, and how many of them run."""
 
     def __init__(self) -> None:
+        self._running = 1
         self._asked: dict[int, Request] = {}
         self._all = False
 
@@ -37,6 +38,13 @@ class StopBoard:
 
     def stop_all(self) -> None:
         self._all = True
+
+    def count(self, running: int) -> None:
+        """Say how many candidates run."""
+        self._running = running
+
+    def running(self) -> int:
+        return self._running
 
     def asked(self, candidate: int) -> Request | None:
         return "stop" if self._all else self._asked.get(candidate)
@@ -53,6 +61,13 @@ def ask_board(board: Any, candidate: int) -> Request | None:
     with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
         return ray.get(board.asked.remote(candidate), timeout=ANSWER_S)
     return None
+
+
+def count_running(board: Any) -> int:
+    """How many candidates run; 1 where the board is late or gone."""
+    with suppress(ray.exceptions.GetTimeoutError, ray.exceptions.RayActorError):
+        return ray.get(board.running.remote(), timeout=ANSWER_S)
+    return 1
 
 
 def tell_board(request: Any) -> None:

@@ -16,14 +16,22 @@ from ray_compt.chain.ledger import StageEntry
 from ray_compt.chain.lock import HeldElsewhere
 from ray_compt.chain.run import train_chain
 from ray_compt.chain.watch import Watch
-from ray_compt.config.schema import Chain
+from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.errors import StorageError, UserError
 from ray_compt.report.board import Event
 from ray_compt.storage import Place, open_place
 from ray_compt.sweep.record import ENDED, TrialRecord, TrialState
+from ray_compt.sweep.running.share import fair_share
 from ray_compt.sweep.running.size import GIGA, costs_so_far
 from ray_compt.sweep.running.state import read_trial, write_trial
-from ray_compt.sweep.running.stop import Pruned, StopLight, Stopped, ask_board
+from ray_compt.sweep.running.stop import (
+    LOOK_EVERY_S,
+    Pruned,
+    StopLight,
+    Stopped,
+    ask_board,
+    count_running,
+)
 
 LOG = "log.txt"
 # Names of what a trial reports to Ray Tune; the cost in 10^9 MACs.
@@ -76,6 +84,7 @@ class CandidateJob:
 
 
 Train = Callable[[CandidateJob, TrialJob, Watch, Console], None]
+MostWorkers = Callable[[StageConfig], int | None]
 
 
 def train_candidate(config: dict[str, Any], board: Any) -> None:
@@ -91,10 +100,17 @@ def train_candidate(config: dict[str, Any], board: Any) -> None:
     from ray import tune
 
     job: CandidateJob = config["job"]
-    run_candidate(job, StopLight(lambda: ask_board(board, job.candidate)), tune.report)
+    light = StopLight(lambda: ask_board(board, job.candidate))
+    run_candidate(job, light, tune.report, most_workers=lambda stage: _share(board, job, stage))
 
 
-def run_candidate(job: CandidateJob, light: StopLight, report: Report, train: Train | None = None) -> None:
+def run_candidate(
+    job: CandidateJob,
+    light: StopLight,
+    report: Report,
+    train: Train | None = None,
+    most_workers: MostWorkers = lambda stage: None,
+) -> None:
     """Train a candidate's trials, of which those that have ended stay as they are.
 
     Trials of further seeds repeat the first: what is reported, and compared, is the candidate, once; and where one
@@ -102,11 +118,12 @@ def run_candidate(job: CandidateJob, light: StopLight, report: Report, train: Tr
 
     Args:
         train: trains a trial's chain; None: `train_chain` does.
+        most_workers: how many workers a stage may have at the moment.
     """
     for number, trial in enumerate(job.trials):
         state = read_trial(open_place(trial.folder)).state
         if state not in ENDED:
-            watch = TrialWatch(job, trial, light, report if number == 0 else _to_nobody)
+            watch = TrialWatch(job, trial, light, report if number == 0 else _to_nobody, most_workers)
             state = run_trial(job, trial, light, watch, train or _train)
         if state == "pruned":
             _prune_rest(job.trials[number + 1 :])
@@ -165,8 +182,17 @@ def _prune_rest(trials: Sequence[TrialJob]) -> None:
 class TrialWatch(Watch):
     """Reports a trial to the scheduler, and looks at the board."""
 
-    def __init__(self, job: CandidateJob, trial: TrialJob, light: StopLight, report: Report):
+    def __init__(
+        self,
+        job: CandidateJob,
+        trial: TrialJob,
+        light: StopLight,
+        report: Report,
+        most_workers: MostWorkers = lambda stage: None,
+    ):
         self._job, self._trial, self._light, self._report = job, trial, light, report
+        self._most_workers = most_workers
+        self._looked, self._most = float("-inf"), None
         self._names = [stage.name for stage in trial.chain.stages]
 
     def event(self, entry: StageEntry, event: Event) -> None:
@@ -182,6 +208,13 @@ class TrialWatch(Watch):
         # A chain that is complete has nothing left to prune.
         if number + 1 < len(self._names):
             self._light.look(now=True)
+
+    def most_workers(self, entry: StageEntry) -> int | None:
+        self._light.look()
+        if time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            self._most = self._most_workers(self._trial.chain.stages[self._names.index(entry.name)])
+        return self._most
 
     def waiting(self) -> None:
         self._light.look()
@@ -210,6 +243,17 @@ def reports(trial: TrialRecord, stages: Sequence[tuple[int, int]], metric: str) 
         if stage.state == "done" and math.isfinite(reached):
             found.append({COST: spent, SCORE: reached})
     return found
+
+
+def _share(board: Any, job: CandidateJob, stage: StageConfig) -> int | None:
+    """The stage's share of the cluster, of which all candidates that run have the same."""
+    import ray
+
+    running = count_running(board)
+    if running < 2:
+        return None
+    reader_cpus = job.trials[0].chain.data.reader_cpus
+    return fair_share(ray.cluster_resources(), stage.workers, reader_cpus, running)
 
 
 def _train(job: CandidateJob, trial: TrialJob, watch: Watch, console: Console) -> None:

@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from ray_compt.storage import open_place
 from ray_compt.sweep.candidate import Candidate
 from ray_compt.sweep.running.folder import SweepFolder
+from ray_compt.sweep.running.lost import LostCandidates
 from ray_compt.sweep.running.queue import Listed
 from ray_compt.sweep.running.recorder import Recorder
 from ray_compt.sweep.running.searcher import QueueSearcher
@@ -57,14 +58,22 @@ def queue(candidates: tuple[Candidate, ...]) -> Told:
 
 
 @pytest.fixture
-def searcher(queue: Told, candidates: tuple[Candidate, ...], recorder: Recorder) -> QueueSearcher:
+def counted() -> list[int]:
+    """Numbers of candidates that run, as they are told."""
+    return []
+
+
+@pytest.fixture
+def searcher(
+    queue: Told, candidates: tuple[Candidate, ...], recorder: Recorder, counted: list[int]
+) -> QueueSearcher:
     """Of four candidates, one of two earlier ones goes on."""
 
     def job(number: int, candidate: Candidate) -> CandidateJob:
         recorder.begin(number, candidate)
         return CandidateJob(number, (), candidate.label, METRIC, False, 0, True, False)
 
-    return QueueSearcher(queue, 2, [(1, candidates[1])], recorder, job)
+    return QueueSearcher(queue, 2, [(1, candidates[1])], recorder, job, counted.append)
 
 
 def test_what_goes_on_comes_before_what_is_new(
@@ -83,7 +92,7 @@ def test_a_searcher_that_is_stopped_suggests_nothing(searcher: QueueSearcher) ->
 
 
 def test_the_queue_hears_what_became_of_each(
-    searcher: QueueSearcher, queue: Told, recorder: Recorder, folder: SweepFolder
+    searcher: QueueSearcher, queue: Told, folder: SweepFolder, counted: list[int]
 ) -> None:
     for name in "abc":
         searcher.suggest(name)
@@ -93,8 +102,10 @@ def test_the_queue_hears_what_became_of_each(
     searcher.on_trial_complete("b", {})
     searcher.on_trial_complete("c", error=True)
     searcher.on_trial_complete("another's", {})
+    assert counted == [1, 2, 3, 2, 1, 0]
     assert queue.told == {1: Outcome((0.25,)), 2: Outcome(pruned=True), 3: Outcome()}
 
 
-def test_ray_tune_may_store_it(searcher: QueueSearcher) -> None:
+def test_ray_tune_may_store_it(searcher: QueueSearcher, recorder: Recorder) -> None:
+    assert isinstance(cloudpickle.loads(cloudpickle.dumps(LostCandidates(recorder, 3))), LostCandidates)
     assert isinstance(cloudpickle.loads(cloudpickle.dumps(searcher)), QueueSearcher)
