@@ -192,7 +192,8 @@ class TrialWatch(Watch):
     ):
         self._job, self._trial, self._light, self._report = job, trial, light, report
         self._most_workers = most_workers
-        self._looked, self._most = float("-inf"), None
+        self._looked = float("-inf")
+        self._most: int | None = None
         self._names = [stage.name for stage in trial.chain.stages]
 
     def event(self, entry: StageEntry, event: Event) -> None:
