@@ -233,7 +233,7 @@ CHAINS = Chapter(
             "descending", "Models that descend", "{list: [[large, small]]}", "small is smaller than large"
         ),
         _chains("repeated", "A model that comes twice", "{list: [[small, small]]}", "small comes twice"),
-        _chains("empty", "A chain of no model", "{list: [[]]}", "names no model"),
+        _chains("no-model", "A chain of no model", "{list: [[]]}", "names no model"),
         _chains("flat", "A chain instead of a list of chains", "{list: [small, large]}", "a list of lists"),
         _chains(
             "list-end", "A list and an end", "{list: [[small, large]], end: large}", "list names the chains"
