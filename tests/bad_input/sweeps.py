@@ -227,7 +227,10 @@ CHAINS = Chapter(
     "Which of the base chain's models make a chain, always in ascending size.",
     (
         _chains(
-            "unknown", "A model that the base chain does not have", "{list: [[small, big]]}", "no stage big"
+            "unknown-model",
+            "A model that the base chain does not have",
+            "{list: [[small, big]]}",
+            "no stage big",
         ),
         _chains(
             "descending", "Models that descend", "{list: [[large, small]]}", "small is smaller than large"
