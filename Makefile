@@ -37,8 +37,8 @@ test: setup
 ifeq ($(strip $(ARGS)),)
 	$(SAY) "Running the quick tests on all cores"
 	@$(BIN)/python -m pytest --ignore=tests/faults -m "not integration" -n logical
-	$(SAY) "Running the tests that start Ray, two at a time"
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
+	$(SAY) "Running the tests that start Ray, three at a time: they wait for processes half of the time"
+	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile
 else
 	@$(BIN)/python -m pytest --ignore=tests/faults $(ARGS)
 endif

@@ -43,6 +43,26 @@ PURE = (
     "distill/loss.py",
     "train/loss.py",
     "train/schedule.py",
+    "sweep/base.py",
+    "sweep/candidate.py",
+    "sweep/check.py",
+    "sweep/choice.py",
+    "sweep/columns.py",
+    "sweep/composition.py",
+    "sweep/html",
+    "sweep/importance.py",
+    "sweep/metrics.py",
+    "sweep/models.py",
+    "sweep/objective.py",
+    "sweep/plan.py",
+    "sweep/prefixes.py",
+    "sweep/record.py",
+    "sweep/running/queue.py",
+    "sweep/running/same.py",
+    "sweep/running/size.py",
+    "sweep/running/values.py",
+    "sweep/scores.py",
+    "sweep/space.py",
 )
 
 # `compt --help` answers in under a second: these may not import anything heavy at the top of a module.
@@ -57,6 +77,7 @@ HEAVY = {
     "pandas",
     "sklearn",
     "pyarrow",
+    "optuna",
     "clip_benchmark",
 }
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.acceleration.document
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; the prose around it is written by hand.
+A table stands between `<!-- NAME -->` and `<!-- end -->`; the prose around it is written by hand. The section `design`
+is `benchmarks.design`'s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from benchmarks.acceleration.tables import alone_table, chain_table, part_table
 
 PAGE = Path("docs/results.md")
 FIGURES = Path("docs/images/results")
+# Sections that other benchmarks write.
+OTHERS = {"design"}
 TABLES: dict[str, Callable[[Results], str]] = {
     "alone": alone_table,
     "chains": chain_table,
@@ -33,7 +36,11 @@ def with_tables(text: str, results: Results) -> str:
     """
     return re.sub(
         r"<!-- (\w+) -->\n.*?<!-- end -->",
-        lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]](results)}<!-- end -->",
+        lambda found: (
+            found[0]
+            if found[1] in OTHERS
+            else f"<!-- {found[1]} -->\n{TABLES[found[1]](results)}<!-- end -->"
+        ),
         text,
         flags=re.DOTALL,
     )

@@ -97,7 +97,7 @@ def this_start(command: Sequence[str] | None, nodes: Sequence[Mapping[str, Any]]
     return Start(
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=None if command is None else command_line(command),
-        packages=_versions(),
+        packages=package_versions(),
         commit=_commit(Path(__file__).parent),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=_cpu_name(),
@@ -114,7 +114,8 @@ def command_line(command: Sequence[str]) -> str:
     return shlex.join(map(without_credentials, command))
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Versions by name: ours, Python's, and those of the packages that training rests on."""
     found = {"ray_compt": __version__, "Python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -104,7 +104,13 @@ def in_task(function: Callable[..., T], *arguments: Any, gpus: float, timeout_s:
     Raises:
         TrainingError: it took longer than `timeout_s`.
     """
-    task = ray.remote(function).options(num_cpus=1, num_gpus=min(gpus, 1), max_retries=3)
+    task = ray.remote(function).options(
+        num_cpus=1,
+        num_gpus=min(gpus, 1),
+        max_retries=3,
+        # Outside of the placement group of a sweep's trial, in which there is no room.
+        scheduling_strategy="DEFAULT",
+    )
     reference = task.remote(*arguments)
     try:
         return ray.get(reference, timeout=timeout_s)

@@ -86,7 +86,7 @@ def open_run(run_dir: str, chain: Chain) -> Iterator[tuple[RunFolder, Ledger]]:
             the chain file contradicts.
     """
     folder = RunFolder(run_place(run_dir))
-    _make_writable(folder.path)
+    make_writable(folder.path)
     with only_driver(folder.path):
         yield folder, _open_ledger(folder, chain)
 
@@ -165,14 +165,20 @@ def _touches(path: str, done: set[int]) -> bool:
     )
 
 
-def _make_writable(path: Place) -> None:
+def make_writable(path: Place, what: str = "the run folder", option: str = "--run-dir") -> None:
+    """Make a folder, and try to write in it.
+
+    Args:
+        what, option: how messages call it, and where it was given.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     probe = path / ".writable"
     try:
         probe.write_bytes(b"")
         probe.remove()
     except OSError as error:
         raise UserError(
-            f"the run folder cannot be written ({error.strerror})",
-            where=str(path),
-            mend="give another --run-dir",
+            f"{what} cannot be written ({error.strerror})", where=str(path), mend=f"give another {option}"
         ) from error

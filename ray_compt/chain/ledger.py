@@ -8,6 +8,7 @@ An entry's fields are those of `StageEntry`. The file is replaced atomically, so
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +45,8 @@ class StageEntry:
         grown_metrics: the same of the grown weights before the first step; none where nothing was grown.
         bad_samples: distinct samples that could not be used.
         data: digest of the training data's index, whose list of shards lies in the run's index folder.
+        key: beside a stage store, what the result depends on (`store/key.py`), since the stage began.
+        reused: it was taken from the store: what it cost was not spent here.
         error: why it failed.
     """
 
@@ -67,6 +70,8 @@ class StageEntry:
     grown_metrics: dict[str, float] = field(default_factory=dict)
     bad_samples: int = 0
     data: str = ""
+    key: str = ""
+    reused: bool = False
     error: str | None = None
 
 
@@ -136,6 +141,11 @@ class Ledger:
             "stages": [asdict(entry) for entry in self.stages],
             "individual": [asdict(entry) for entry in self.individual],
         }
+
+
+def macs_saved(entries: Iterable[StageEntry]) -> int:
+    """Multiply-accumulates that were not spent, because another run had trained the same stages."""
+    return sum({entry.folder: entry.macs for entry in entries if entry.reused}.values())
 
 
 def _read_entries(stored: list[dict[str, Any]]) -> list[StageEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,7 @@ class Listener:
         earlier: seconds that earlier runs have spent on the stage.
         started: when this run began with it, by the monotonic clock.
         trackers: get the scalars of the last step of each report of progress.
+        costs: the ledger's fields of cost after so many steps, and so many features of teachers with a cache.
     """
 
     ledger: Ledger
@@ -44,6 +46,8 @@ class Listener:
     earlier: float
     started: float
     trackers: Trackers = field(default_factory=Trackers)
+    costs: Callable[[int, int], dict[str, int]] = lambda steps, features: {}
+    _last: Event | None = None
     _saved: float = field(default_factory=time.monotonic)
     _features: int = 0
     _said: set[str] = field(default_factory=set)
@@ -61,9 +65,10 @@ class Listener:
             self.lines.started(values["workers"], values["step"])
         elif event.kind == "progress":
             rate = samples_per_second(values["samples"], values["seconds"])
+            self._last = event
             self.lines.progress(values["step"], values["loss"], rate)
             self.trackers.log(self.entry.folder, values["step"], prefixed("train", values["scalars"]))
-            self._save(values, rate)
+            self._save()
         elif event.kind == "resize":
             self.lines.resize(values["from"], values["to"], values["reason"])
         elif event.kind == "failure":
@@ -76,13 +81,15 @@ class Listener:
             self.lines.bad_sample(values["key"], values["reason"])
 
     def store(self) -> None:
-        """Bring the stage's files to an object store.
+        """Bring the stage's files to an object store, and how far the stage came into the ledger.
 
         Raises:
             StorageError: the store does not take them.
         """
         self.bad.store()
         self.events.store()
+        if self._last is not None:
+            self._update(self._last.values)
 
     def _note(self, text: str, once: bool) -> None:
         """Pass a line on; one that every worker may send is shown once."""
@@ -91,25 +98,27 @@ class Listener:
         if once:
             self._said.add(text)
 
-    def _save(self, values: dict[str, Any], rate: float) -> None:
-        now = time.monotonic()
-        if now - self._saved < LEDGER_INTERVAL_S:
+    def _save(self) -> None:
+        if time.monotonic() - self._saved < LEDGER_INTERVAL_S:
             return
-        self._saved = now
+        self._saved = time.monotonic()
         try:
             self.store()
-            self.ledger.update(
-                self.entry,
-                steps=values["step"],
-                samples=values["samples"],
-                seconds=round(self.earlier + now - self.started, 1),
-                samples_per_second=rate,
-                bad_samples=self.bad.count,
-                teacher_samples=self.features,
-            )
         except StorageError as error:
             # The workers train on; what could not be stored now is stored with the next update.
             self.lines.note(f"{error.where}: {error.message}")
+
+    def _update(self, values: dict[str, Any]) -> None:
+        self.ledger.update(
+            self.entry,
+            steps=values["step"],
+            samples=values["samples"],
+            seconds=round(self.earlier + time.monotonic() - self.started, 1),
+            samples_per_second=samples_per_second(values["samples"], values["seconds"]),
+            bad_samples=self.bad.count,
+            teacher_samples=self.features,
+            **self.costs(values["step"], self.features),
+        )
 
 
 def samples_per_second(samples: int, seconds: float) -> float:

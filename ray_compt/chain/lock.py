@@ -24,12 +24,16 @@ from ray_compt.storage import LocalPlace, Place
 NAME = "driver.json"
 
 
+class HeldElsewhere(UserError):
+    """Another driver holds the folder."""
+
+
 @contextmanager
 def only_driver(folder: Place) -> Iterator[None]:
     """Hold the run folder while the block runs.
 
     Raises:
-        UserError: another driver holds it; the message says which, and since when.
+        HeldElsewhere: another driver holds it; the message says which, and since when.
     """
     me = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.time()}
     if not isinstance(folder, LocalPlace):
@@ -59,12 +63,12 @@ def _parsed(holder: str) -> Any:
         return None
 
 
-def _refusal(folder: Place, holder: Any) -> UserError:
+def _refusal(folder: Place, holder: Any) -> HeldElsewhere:
     try:
         who = f"host {holder['host']}, pid {holder['pid']}, for {time.time() - holder['started']:.0f} s"
     except (KeyError, TypeError):
         who = "just started"
-    return UserError(
+    return HeldElsewhere(
         f"another driver trains here ({who})",
         where=str(folder),
         mend="wait for it, stop it, or give another --run-dir",

@@ -15,7 +15,7 @@ from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
-from ray_compt.chain.folder import RunFolder, add_individuals, open_run
+from ray_compt.chain.folder import RunFolder, add_individuals, make_writable, open_run, run_place
 from ray_compt.chain.initial import Predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
@@ -23,14 +23,18 @@ from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.needs import chain_needs
 from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
+from ray_compt.chain.store.reuse import Reuse, surroundings
+from ray_compt.chain.store.store import StageStore
 from ray_compt.chain.summary import costs, describe_stage, print_summary, result_line, teacher_words
 from ray_compt.chain.teachers import check_outside, stage_teacher
 from ray_compt.chain.tracking import tracking
+from ray_compt.chain.watch import Watch
 from ray_compt.config.schema import Chain
 from ray_compt.data import Order
 from ray_compt.errors import UserError
 from ray_compt.evaluate.suites import Suite
 from ray_compt.plan.cost import plan_chain
+from ray_compt.report.board import Event
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.report.track import Trackers, prefixed
 from ray_compt.storage import JsonLines
@@ -52,6 +56,8 @@ def train_chain(
     summary: bool = True,
     command: Sequence[str] | None = None,
     track: Sequence[str] = (),
+    store: str | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -66,13 +72,17 @@ def train_chain(
         summary: print the closing table.
         command: program and arguments that asked for it, for the record.
         track: experiment trackers that get the scalars too: "wandb", "mlflow".
+        store: folder or URL of a stage store, from which stages are taken that any run has trained before.
+        watch: follows the run, and may end it.
 
     Returns:
         The ledger, as in ledger.json.
 
     Raises:
         UserError: something that the user must mend; finished stages and checkpoints stay.
+        StageInterrupt: `watch` ended it; the same.
     """
+    watch = watch or Watch()
     terminal = Terminal(console)
     plans = prepare(chain)
     for note in (note for plan in plans for note in plan.notes):
@@ -86,6 +96,8 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
+            if store is not None:
+                make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
                 start_ray(address, chain_needs(chain), verbose=verbose)
                 record_start(folder.path, command)
@@ -97,8 +109,20 @@ def train_chain(
                 check_caches(chain, plans, ledger.stages, inputs, step_limit)
                 write_missing_cards(folder, chain, ledger, plans, alone)
                 here = address is None
+                reuse = _reuse(store, inputs, step_limit, terminal, watch)
                 run = _Run(
-                    chain, folder, ledger, terminal, trackers, inputs, suite, step_limit, here, verbose
+                    chain,
+                    folder,
+                    ledger,
+                    terminal,
+                    trackers,
+                    inputs,
+                    suite,
+                    reuse,
+                    watch,
+                    step_limit,
+                    here,
+                    verbose,
                 )
                 run.train_family(plans, alone)
     if summary:
@@ -117,6 +141,8 @@ class _Run:
     trackers: Trackers
     inputs: Inputs
     suite: Suite
+    reuse: Reuse | None
+    watch: Watch
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
@@ -135,10 +161,22 @@ class _Run:
         title = f"{kind} {plan.number + 1}/{len(self.chain.stages)} {entry.name}"
         if entry.state == "done":
             self.terminal.line(f"{title}: done already")
+            if self.reuse is not None:
+                self.reuse.offer(plan, [past for past, _ in before], entry, self.folder)
+            self.watch.stage_done(entry)
             return
         started, earlier = time.monotonic(), entry.seconds
-        try:
+
+        def train(entry: StageEntry) -> StageEntry:
             self._train(plan, entry, before, title)
+            return self._current(entry)
+
+        try:
+            if self.reuse is None:
+                train(entry)
+            else:
+                past = [past for past, _ in before]
+                self.reuse.stage(plan, past, entry, self.folder, self.ledger, train)
         except UserError as error:
             seconds = earlier + time.monotonic() - started
             entry = self._current(entry)
@@ -146,6 +184,7 @@ class _Run:
             raise
         lineage = [*before, (plan, self._current(entry))]
         write_card(self.folder, self.chain, self.ledger.training_samples, lineage)
+        self.watch.stage_done(self._current(entry))
 
     def _train(
         self, plan: StagePlan, entry: StageEntry, before: list[tuple[StagePlan, StageEntry]], title: str
@@ -177,10 +216,26 @@ class _Run:
         entry = self._measure_growth(job, plan, entry)
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
-            events = JsonLines(job.path, EVENTS)
-            listener = Listener(self.ledger, entry, lines, bad, events, earlier, started, self.trackers)
+            listener = Listener(
+                self.ledger,
+                entry,
+                lines,
+                bad,
+                JsonLines(job.path, EVENTS),
+                earlier,
+                started,
+                self.trackers,
+                lambda step, features: costs(plan, self.chain, step, job.steps, features if caches else None),
+            )
+
+            def hear(event: Event) -> None:
+                listener(event)
+                self.watch.event(entry, event)
+
             try:
-                trained = train_stage(job, served=served, listen=listener)
+                trained = train_stage(
+                    job, served=served, listen=hear, most_workers=lambda: self.watch.most_workers(entry)
+                )
             finally:
                 listener.store()
         export(job, trained, [past.name for _, past in before])
@@ -196,7 +251,7 @@ class _Run:
             metrics=metrics,
             bad_samples=bad.count,
             teacher_samples=listener.features,
-            **costs(plan, self.chain, progress.step, job.steps, listener.features if caches else None),
+            **listener.costs(progress.step, listener.features),
         )
         if bad.count:
             self.terminal.warn(
@@ -268,6 +323,21 @@ class _Run:
         """The ledger's newest entry of the same stage."""
         entries = self.ledger.stages + self.ledger.individual
         return next(known for known in entries if known.folder == entry.folder)
+
+
+def _reuse(
+    store: str | None, inputs: Inputs, limit: int | None, terminal: Terminal, watch: Watch
+) -> Reuse | None:
+    if store is None:
+        return None
+    samples = inputs.train.samples
+    return Reuse(
+        StageStore(run_place(store)),
+        surroundings(inputs),
+        lambda plan: plan.steps(samples, limit),
+        terminal,
+        watch.waiting,
+    )
 
 
 def _predecessor(folder: RunFolder, plan: StagePlan, entry: StageEntry) -> Predecessor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.ledger import Ledger, StageEntry, macs_saved
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
 from ray_compt.plan.cost import ChainCost, training_macs
@@ -78,6 +78,9 @@ def print_summary(terminal: Terminal, chain: Chain, cost: ChainCost, ledger: Led
     _print_entries(terminal, f"chain {chain.name}", ledger.stages, cost)
     if ledger.individual:
         _print_entries(terminal, "each alone, from scratch", ledger.individual, cost)
+    saved = macs_saved(ledger.stages + ledger.individual)
+    if saved:
+        terminal.line(f"Stages that the store had already saved {format_count(saved)} MACs of these.")
     done = sum(entry.macs for entry in ledger.stages)
     measured = bool(ledger.individual) and all(entry.state == "done" for entry in ledger.individual)
     alone = sum(entry.macs for entry in ledger.individual) if measured else cost.individual_macs

@@ -9,6 +9,7 @@ import typer
 from ray_compt import __version__
 from ray_compt.cli.check import check
 from ray_compt.cli.command import Command, Program
+from ray_compt.cli.design import design
 from ray_compt.cli.eval import evaluate
 from ray_compt.cli.finetune import finetune
 from ray_compt.cli.grow import grow
@@ -16,6 +17,7 @@ from ray_compt.cli.plan import plan
 from ray_compt.cli.report import report
 from ray_compt.cli.teacher import app as teacher
 from ray_compt.cli.train import train
+from ray_compt.cli.tune import app as tune
 from ray_compt.cli.verify import verify
 
 app = typer.Typer(
@@ -30,6 +32,7 @@ app = typer.Typer(
 
 app.command("check", cls=Command)(check)
 app.command("plan", cls=Command)(plan)
+app.command("design", cls=Command)(design)
 app.command("train", cls=Command)(train)
 app.command("eval", cls=Command)(evaluate)
 app.command("finetune", cls=Command)(finetune)
@@ -37,6 +40,7 @@ app.command("grow", cls=Command)(grow)
 app.command("report", cls=Command)(report)
 app.command("verify", cls=Command)(verify)
 app.add_typer(teacher, name="teacher")
+app.add_typer(tune, name="tune")
 
 
 def _print_version(wanted: bool) -> None:

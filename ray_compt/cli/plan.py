@@ -64,7 +64,7 @@ def count_samples(data: DataConfig) -> tuple[int, str]:
     raise UserError(
         f"the number of training samples is not known: {problem}",
         where="data.train",
-        mend="give it with --samples N, or write data.samples into the chain file",
+        mend="give it with --set data.samples=N, or write data.samples into the chain file",
     )
 
 

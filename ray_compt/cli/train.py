@@ -46,6 +46,14 @@ def train(
             help="Also send the curves to an experiment tracker (docs/tracking.md); may be repeated.",
         ),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Stage store, a path or URL: stages that any run with the same store has trained are taken from it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
@@ -57,7 +65,7 @@ def train(
     chain = open_chain(file, overrides or ())
     folder = run_dir or f"runs/{chain.name}"
     with preloading() if address is None else nullcontext(), driving():
-        ledger = _train(chain, folder, smoke, individual, address, track or [], as_json, verbose)
+        ledger = _train(chain, folder, smoke, individual, address, track or [], store, as_json, verbose)
     if as_json:
         print_json(ledger)
 
@@ -69,6 +77,7 @@ def _train(
     individual: bool,
     address: str | None,
     track: list[Service],
+    store: str | None,
     as_json: bool,
     verbose: bool,
 ) -> dict[str, Any]:
@@ -90,6 +99,7 @@ def _train(
         verbose=verbose,
         command=["compt", *sys.argv[1:]],
         track=[service.value for service in track],
+        store=store,
     )
     _report(run_dir, console)
     return ledger

@@ -82,10 +82,21 @@ def _describe(annotation: Any) -> str:
     if origin is list and get_origin(args[0]) is Literal:
         return f"a list of {', '.join(get_args(args[0]))}"
     if origin is list:
-        return f"a list of {_PLURALS.get(args[0], 'sections')}"
+        return f"a list of {_plural(args[0])}"
     if origin is dict or annotation is dict:
         return "a mapping"
     return _NAMES.get(annotation, "a section of keys")
+
+
+def _plural(annotation: Any) -> str:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_plural, args))
+    if origin is list:
+        return f"lists of {_plural(args[0])}"
+    if origin is dict:
+        return f"mappings of {_plural(args[0])} to {_plural(args[1])}"
+    return _PLURALS.get(annotation, "sections")
 
 
 def _limits(metadata: list[Any]) -> str:

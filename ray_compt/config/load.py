@@ -56,9 +56,18 @@ def load_chain(file: str | Path, overrides: Sequence[str] = ()) -> Chain:
 def read_chain(file: str | Path, overrides: Sequence[str] = ()) -> LoadedChain:
     """As `load_chain`, keeping the places of all values."""
     path = find_chain(file)
-    tree = read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
-    chain, tree = _validated(unfold(tree), overrides, str(path))
+    chain, tree = validate_tree(read_chain_tree(path, overrides), str(path))
     return LoadedChain(chain, path, tree)
+
+
+def read_chain_tree(path: Path, overrides: Sequence[str] = ()) -> Node:
+    """A chain file as its author wrote it, with overrides on top: flat keys in their sections, nothing merged.
+
+    Raises:
+        UserError: no mapping of keys, or an override that leads nowhere; values are not looked at.
+    """
+    tree = read_tree(path, "a chain file", "begin with name:, data: and stages:", "docs/chain_file.md")
+    return _overridden(unfold(tree), overrides)
 
 
 def make_chain(content: dict[str, Any], overrides: Sequence[str], where: str) -> Chain:
@@ -74,12 +83,21 @@ def make_chain(content: dict[str, Any], overrides: Sequence[str], where: str) ->
     """
     tree = read_yaml(write_yaml(content), lambda _: where)
     assert tree is not None
-    return _validated(unfold(tree), overrides, where)[0]
+    return validate_tree(_overridden(unfold(tree), overrides), where)[0]
 
 
-def _validated(tree: Node, overrides: Sequence[str], where: str) -> tuple[Chain, Node]:
+def _overridden(tree: Node, overrides: Sequence[str]) -> Node:
     for text in overrides:
         tree = override(tree, text)
+    return tree
+
+
+def validate_tree(tree: Node, where: str) -> tuple[Chain, Node]:
+    """The chain of an unfolded tree, and the tree with its sections merged, as `LoadedChain` has it.
+
+    Raises:
+        UserError: as `load_chain`; `where` is named where several problems become one.
+    """
     tree = resolve(tree)
     _raise(_left_open(tree), where)
     try:
@@ -97,25 +115,36 @@ def dump_chain(chain: Chain) -> str:
     )
 
 
-def find_chain(name_or_path: str | Path) -> Path:
+def find_chain(name_or_path: str | Path, beside: Path | None = None) -> Path:
     """The chain file of a path (`.yaml` may be left out), else the shipped one of that bare name.
+
+    Args:
+        name_or_path: what was asked for.
+        beside: folder that a relative path starts from; None: the current one.
 
     Raises:
         UserError: there is neither; the mend names the shipped ones.
     """
+    return find_file(name_or_path, shipped_folder(), "chain", beside)
+
+
+def find_file(name_or_path: str | Path, shipped: Path, kind: str, beside: Path | None = None) -> Path:
+    """As `find_chain`, for files of another `kind` that are shipped in another folder."""
     given = Path(name_or_path)
     names = [given.name, *(given.name + suffix for suffix in _SUFFIXES)] if given.name else []
     bare = given.name == str(given)
-    for folder in (given.parent, shipped_folder()) if bare else (given.parent,):
+    start = given.parent if beside is None else beside / given.parent
+    for folder in (start, shipped) if bare else (start,):
         for name in names:
             if os.path.isfile(folder / name):
                 return folder / name
-    shipped = shipped_chains()
-    mend = f"give a path, or a shipped chain ({', '.join(shipped)})"
-    near = difflib.get_close_matches(given.stem, shipped, n=1)
+    known = sorted(path.stem for path in shipped.glob("*.yaml"))
+    mend = f"give a path, or a shipped {kind} ({', '.join(known)})"
+    near = difflib.get_close_matches(given.stem, known, n=1)
     if near:
         mend += f": did you mean {near[0]}?"
-    what = "a folder, no chain file" if given.name and os.path.isdir(given) else "no such chain file"
+    folder = start / given.name
+    what = f"a folder, no {kind} file" if given.name and os.path.isdir(folder) else f"no such {kind} file"
     raise UserError(what, where=str(name_or_path) or "FILE", mend=mend)
 
 

@@ -29,8 +29,13 @@ def override(tree: Node, text: str) -> Node:
         raise UserError("no KEY=VALUE", where=place, mend="write for example --set train.lr=3e-4")
     node = _value(value, place, tuple(key.split(".")))
     for path in _targets(tree, key, place):
-        tree = _put(tree, path, node, place, ())
+        tree = assign(tree, path, node)
     return unfold(tree)
+
+
+def assign(tree: Node, path: Path, node: Node) -> Node:
+    """A tree with a value at a path, sections on the way made where there are none; errors name the value's place."""
+    return _put(tree, path, node, node.place, ())
 
 
 def _value(text: str, place: str, path: Path) -> Node:

@@ -82,15 +82,20 @@ _LISTS: dict[type[BaseModel], str] = {
 }
 
 
+# Sections that a file must have; a stage's own come from the shared ones.
+_REQUIRED = ("data", "stages", "objective")
+
+
 def reference() -> str:
     """The whole page, in Markdown."""
-    parts = [INTRODUCTION, _section("The file", Chain, "The keys at the top of the file.")]
-    parts += [_section(f"`{path}`", model, _scope(path, model)) for path, model in sections().items()]
-    parts += [_section("A stage", StageConfig, "An entry of `stages`."), _deepspeed()]
+    parts = [INTRODUCTION, section_table("The file", Chain, "The keys at the top of the file.")]
+    parts += [section_table(f"`{path}`", model, _scope(path, model)) for path, model in sections().items()]
+    parts += [section_table("A stage", StageConfig, "An entry of `stages`."), _deepspeed()]
     return "\n".join(parts)
 
 
-def _section(title: str, model: type[BaseModel], text: str) -> str:
+def section_table(title: str, model: type[BaseModel], text: str) -> str:
+    """The keys of a section under a heading, in Markdown."""
     rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     rows += [_row(key, field) for key, field in _fields(model)]
     return "\n".join([f"## {title}", "", text, "", *rows, ""])
@@ -109,7 +114,7 @@ def _row(key: str, field: FieldInfo) -> str:
         takes, default, meaning = describe_field(field), _default(key, field), field.description or ""
     else:
         takes = _LISTS.get(inner, "a section")
-        default = "required" if key in ("data", "stages") else "`null`" if field.default is None else ""
+        default = "required" if key in _REQUIRED else "`null`" if field.default is None else ""
         meaning = field.description or _first_sentence(inner)
     return f"| `{key}` | {takes} | {default} | {meaning} |"
 

@@ -23,6 +23,7 @@ ModelChoice = str | dict[str, Any]
 # Names become folders of the run.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 LONGEST_NAME = 100
+MOST_EPOCHS = 10**12
 # What a seed of torch's generators may be, with room for what is added to it.
 LARGEST_SEED = 2**32 - 1
 # Some four months. Ray and torch keep time-outs in nanoseconds, where far larger ones wrap around.
@@ -376,7 +377,7 @@ class StageConfig(Section):
         description="A size (ViT-T-16, ViT-S-16, ...), any name that open_clip knows, or open_clip's own "
         "configuration in place (embed_dim, vision_cfg, text_cfg)."
     )
-    epochs: float = Field(gt=0, le=10**12, description="Passes over the training data.")
+    epochs: float = Field(gt=0, le=MOST_EPOCHS, description="Passes over the training data.")
     train: TrainConfig
     workers: WorkersConfig
     teacher: TeacherConfig

@@ -73,6 +73,15 @@ class Node:
         return node.place, node.path
 
 
+def node_of(value: Any, place: str, path: Path) -> Node:
+    """A plain value whose parts were all written in one place."""
+    if isinstance(value, dict):
+        value = {key: node_of(child, place, (*path, key)) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [node_of(child, place, (*path, number)) for number, child in enumerate(value)]
+    return Node(value, place, path)
+
+
 def dotted(path: Sequence[Key]) -> str:
     """`("stages", 1, "lr")` as `stages.1.lr`, the form that `--set` reads."""
     return ".".join(map(str, path))

@@ -43,6 +43,7 @@ class Board:
         self._final = False
         self._begun = self._answered = 0
         self._saved = -1
+        self._most: int | None = None
 
     def post(self, kind: str, values: dict[str, Any]) -> None:
         if kind == "progress" and self._events and self._events[-1].kind == "progress":
@@ -79,6 +80,14 @@ class Board:
     def heard(self) -> tuple[int, int]:
         """Numbers of the newest request that the workers have begun with, and of the newest fulfilled one."""
         return self._begun, self._answered
+
+    def limit(self, most: int | None) -> None:
+        """Let the stage have at most so many workers from now on; None: as many as its file says."""
+        self._most = most
+
+    def most(self) -> int | None:
+        """What `limit` said last."""
+        return self._most
 
     def saved(self) -> int:
         """Step of the furthest checkpoint, -1 before the first."""

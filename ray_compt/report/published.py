@@ -20,6 +20,11 @@ def without_credentials(reference: str) -> str:
     return query.sub("", _USER.sub("://", reference))
 
 
+def text_without_credentials(text: str) -> str:
+    """Any text with each word that is a URL `without_credentials`."""
+    return re.sub(r"\S*://\S*", lambda word: without_credentials(word[0]), text)
+
+
 def public(value: Any) -> Any:
     """Plain data, such as a chain file's, with every text `without_credentials`."""
     if isinstance(value, dict):

@@ -25,6 +25,8 @@ def start_or_find(spec: TeacherSpec, config: ServiceConfig) -> Any:
             num_cpus=0,
             max_restarts=-1,
             max_concurrency=16,
+            # A sweep's trial has a placement group of its own, in which it must not end up.
+            scheduling_strategy="DEFAULT",
         )
         .remote(spec, config)
     )

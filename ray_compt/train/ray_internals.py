@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import ray
@@ -44,6 +44,7 @@ from ray_compt.train.scaling import (
     add,
     affordable,
     describe_room,
+    limited,
     next_fewer,
     patience,
     without,
@@ -108,9 +109,9 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._idle_since = self._idle_since or now
         waited = now - self._idle_since
         # A group that is placed by what a node has that has just died leaves no room for its readers.
-        room = _look(self._rules, None, cluster_state.get_draining_nodes(), answering(ray.nodes()))
+        room = self._look(None, cluster_state.get_draining_nodes(), answering(ray.nodes()))
         count = room.workers
-        if count < affordable(room.whole, room.whole, self._rules) and waited < SETTLE_S:
+        if count < self._limited(affordable(room.whole, room.whole, self._rules)) and waited < SETTLE_S:
             return NoopDecision()
         if not count:
             if waited > self._rules.wait_s:
@@ -136,7 +137,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         if not leaving and now - latest < self._rules.look_every_s:
             return NoopDecision()
         self._looked = now
-        room = _look(self._rules, worker_group_state, draining, ray.nodes())
+        room = self._look(worker_group_state, draining, ray.nodes())
         count = room.workers
         if leaving:
             return self._leave(leaving, count)
@@ -172,7 +173,7 @@ class ElasticPolicy(ElasticScalingPolicy):
         leaving = _leaving(group, draining)
         begun, answered = ray.get(self._board.heard.remote(), timeout=BOARD_S)
         deadlines = [draining[node] / 1000 for node in leaving if draining[node]]
-        room = _look(self._rules, group, draining, ray.nodes())
+        room = self._look(group, draining, ray.nodes())
         starving = not leaving and begun < number and room.workers < group.num_workers
         limit = patience(self._rules.pause_s, deadlines, time.time(), starving=starving)
         if answered < number and waited < limit:
@@ -184,6 +185,15 @@ class ElasticPolicy(ElasticScalingPolicy):
         self._board.post.remote("resize", values)
         self._last_start = None
         return self._get_resize_decision(count)
+
+    def _look(
+        self, group: WorkerGroupState | None, draining: dict[str, int], nodes: Iterable[Mapping[str, Any]]
+    ) -> _Room:
+        room = _look(self._rules, group, draining, nodes)
+        return replace(room, workers=self._limited(room.workers))
+
+    def _limited(self, count: int) -> int:
+        return limited(count, ray.get(self._board.most.remote(), timeout=BOARD_S), self._rules)
 
     def _withdraw(self) -> None:
         if self._pause is not None:

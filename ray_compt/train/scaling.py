@@ -81,6 +81,13 @@ def affordable(free: Mapping[str, Resources], whole: Mapping[str, Resources], ru
     return max(fitting, default=0)
 
 
+def limited(count: int, most: int | None, rules: ScalingRules) -> int:
+    """`count`, or the largest legal number that is at most `most`, where that is less; never below the fewest."""
+    if most is None or count <= most:
+        return count
+    return max((n for n in rules.legal if n <= most), default=rules.fewest)
+
+
 def next_fewer(count: int, rules: ScalingRules) -> int:
     """The next smaller legal number, the fewest at least."""
     return max((n for n in rules.legal if n < count), default=rules.fewest)

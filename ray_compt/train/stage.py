@@ -30,6 +30,10 @@ POLL_S = 0.25
 STOP_S = 120.0
 
 
+class StageInterrupt(BaseException):
+    """Ends a stage from its listener as Ctrl-C does: after a checkpoint, with nothing lost."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """A stage that has taken its last step.
@@ -43,16 +47,23 @@ class Trained:
     progress: Progress
 
 
-def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None]) -> Trained:
+def train_stage(
+    job: StageJob,
+    *,
+    served: bool,
+    listen: Callable[[Event], None],
+    most_workers: Callable[[], int | None] = lambda: None,
+) -> Trained:
     """Train a stage to its end, going on from its last checkpoint where there is one.
 
-    An exception that a signal raises here (KeyboardInterrupt, SystemExit) lets the workers write a checkpoint
-    before it goes on its way; a second one does not wait.
+    An exception that a signal raises here (KeyboardInterrupt, SystemExit), or a `StageInterrupt` of the listener's,
+    lets the workers write a checkpoint before it goes on its way; a second one does not wait.
 
     Args:
         job: the stage.
         served: the teachers are services of the cluster's; otherwise each worker holds them.
         listen: called in this thread with each event of the stage.
+        most_workers: asked now and then how many workers the stage may have; None: as many as `job` says.
 
     Raises:
         UserError: something that the user must mend; what was trained stays in the stage's folder.
@@ -64,7 +75,7 @@ def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None])
     finished = find_newest(job.checkpoints, job.digest, passed_over)
     if finished is None or finished[1].step < job.steps:
         tidy(job.checkpoints, finished[0] if finished else None)
-        _fit(job, served, listen)
+        _fit(job, served, listen, most_workers)
         finished = find_newest(job.checkpoints, job.digest, passed_over)
         tidy(job.checkpoints, finished[0] if finished else None)
     if finished is None or finished[1].step < job.steps:
@@ -76,32 +87,58 @@ def train_stage(job: StageJob, *, served: bool, listen: Callable[[Event], None])
     return Trained(*finished)
 
 
-def _fit(job: StageJob, served: bool, listen: Callable[[Event], None]) -> None:
+def _fit(
+    job: StageJob,
+    served: bool,
+    listen: Callable[[Event], None],
+    most_workers: Callable[[], int | None],
+) -> None:
     board = start_board()
+    limit = _Limit(board, most_workers)
+    limit.pass_on()
     with held_teachers(job, served, listen) as teachers:
         # In a thread, so that this one stays free for the terminal and for signals.
         fit = Background(_trainer(job, board, teachers).fit, name="fit")
         try:
-            _wait(fit, board, listen)
-        except (KeyboardInterrupt, SystemExit):
-            listen(
-                Event("note", {"text": "stopping after a checkpoint; a second Ctrl-C does not wait for it"})
-            )
+            _wait(fit, board, listen, limit)
+        except (KeyboardInterrupt, SystemExit, StageInterrupt) as stop:
+            if not isinstance(stop, StageInterrupt):
+                text = "stopping after a checkpoint; a second Ctrl-C does not wait for it"
+                listen(Event("note", {"text": text}))
             board.ask.remote("stop", final=True)
-            _wait(fit, board, listen, limit_s=STOP_S)
+            _wait(fit, board, listen, limit, limit_s=STOP_S)
             raise
     if fit.failure is not None:
         raise _readable(fit.failure, job)
 
 
 def _wait(
-    fit: Background[Any], board: Any, listen: Callable[[Event], None], limit_s: float = float("inf")
+    fit: Background[Any],
+    board: Any,
+    listen: Callable[[Event], None],
+    limit: _Limit,
+    limit_s: float = float("inf"),
 ) -> None:
     """Pass events on until the training or the time ends."""
     end = time.monotonic() + limit_s
     while not fit.ended.wait(POLL_S) and time.monotonic() < end:
         _relay(board, listen)
+        limit.pass_on()
     _relay(board, listen)
+
+
+class _Limit:
+    """Tells the board, and with it the scaling policy, how many workers the stage may have."""
+
+    def __init__(self, board: Any, most_workers: Callable[[], int | None]):
+        self._board, self._most_workers = board, most_workers
+        self._told: int | None = None
+
+    def pass_on(self) -> None:
+        most = self._most_workers()
+        if most != self._told:
+            self._told = most
+            self._board.limit.remote(most)
 
 
 def _relay(board: Any, listen: Callable[[Event], None]) -> None:

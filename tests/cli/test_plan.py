@@ -86,7 +86,7 @@ def test_when_nobody_knows_the_samples_it_says_so(compt, chain, chain_file):
     result = compt("plan", chain_file(chain), "--json")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "/nowhere/" in result.stderr
-    assert "--samples" in result.stderr
+    assert "--set data.samples=N" in result.stderr
 
 
 def test_fewer_samples_than_a_batch_are_refused(compt, chain, chain_file):

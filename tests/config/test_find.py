@@ -35,7 +35,7 @@ def test_an_installed_package_finds_its_own_files(tmp_path: Path, monkeypatch: p
     "name, mend",
     [
         ("vit_44", "did you mean vit_4?"),
-        ("zebra", "give a path, or a shipped chain (digits, emoji, vit_3, vit_4, vit_7)"),
+        ("zebra", "give a path, or a shipped chain (digits, emoji, emoji_4, vit_3, vit_4, vit_7)"),
         ("chains/vit44.yaml", "did you mean vit_4?"),
         ("", "a shipped chain"),
         ("x" * 5000, "a shipped chain"),

@@ -13,9 +13,9 @@ from ray_compt.config.yaml_io import read_yaml
 from ray_compt.errors import UserError
 from ray_compt.plan import plan_chain
 
-NAMES = ["digits", "emoji", "vit_3", "vit_4", "vit_7"]
+NAMES = ["digits", "emoji", "emoji_4", "vit_3", "vit_4", "vit_7"]
 # What a file leaves open.
-GIVEN = {"emoji": ["data.train=shards/*.tar"]}
+GIVEN = {name: ["data.train=shards/*.tar"] for name in ("emoji", "emoji_4")}
 
 
 def test_what_is_shipped():

@@ -57,14 +57,16 @@ def test_wheel_holds_every_module(names: set[str]):
 
 
 def test_wheel_holds_every_shipped_chain(names: set[str]):
-    chains = {f"ray_compt/_chains/{path.name}" for path in (ROOT / "chains").glob("*.yaml")}
-    assert "ray_compt/_chains/digits.yaml" in chains
+    folder = ROOT / "chains"
+    chains = {f"ray_compt/_chains/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.yaml")}
+    assert {"ray_compt/_chains/digits.yaml", "ray_compt/_chains/sweeps/digits_quick.yaml"} <= chains
     assert chains <= names
 
 
 def test_wheel_holds_the_reports_templates(names: set[str]):
     templates = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("ray_compt/**/templates/*")}
-    assert {Path(name).name for name in templates} == {"report.html", "report.css", "report.js"}
+    names_of_all = {"frame.html", "plot.html", "report.html", "report.css", "report.js", "sweep.html"}
+    assert {Path(name).name for name in templates} == names_of_all
     assert templates <= names
 
 

@@ -12,6 +12,7 @@ from ray_compt.train.scaling import (
     ScalingRules,
     affordable,
     describe_room,
+    limited,
     next_fewer,
     patience,
     places,
@@ -91,3 +92,12 @@ def test_a_node_that_ends_soon_is_not_waited_for_beyond_half_its_time() -> None:
 def test_workers_that_may_have_lost_their_readers_are_waited_for_less_long() -> None:
     assert patience(60, [], now=100.0, starving=True) == 12
     assert patience(60, [105.0], now=100.0, starving=True) == 5
+
+
+@given(st.integers(0, 20), st.none() | st.integers(0, 20))
+def test_a_limit_takes_the_largest_legal_number_below_it(count: int, most: int | None) -> None:
+    found = limited(count, most, RULES)
+    if most is None or count <= most:
+        assert found == count
+    else:
+        assert found == max((n for n in RULES.legal if n <= most), default=1)

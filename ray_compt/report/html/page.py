@@ -1,28 +1,14 @@
-"""From facts to one HTML file that needs nothing else: no network, no second file.
-
-Everything that was read from runs goes through Jinja2's escaping or into a JSON block; the page's Content-Security-
-Policy names its two scripts by their hashes and lets nothing else run, load or connect, so that a caption is never more
-than a caption. plotly.js is inlined whole, 4.8 MB: beside a run's models and checkpoints that is nothing, and its
-smaller bundles are not in the Python package.
-"""
+"""From facts to the report of runs: what its template shows, and the figures in it (`document.py` makes the file)."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
-
-import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from ray_compt.plan import format_count
 from ray_compt.report.card_metadata import COUNT, metric_name, metric_value
+from ray_compt.report.html.document import Plots, write_document
 from ray_compt.report.html.examples import Examples
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.figures.accuracy import FIRST_METRICS, accuracy, metric_keys
@@ -49,24 +35,6 @@ class Section:
     no_examples: str = ""
 
 
-class Plots:
-    """The figures of a page, each under the id of the element that it is drawn in."""
-
-    def __init__(self) -> None:
-        self._figures: dict[str, dict[str, Any]] = {}
-
-    def add(self, name: str, figure: go.Figure | None) -> str | None:
-        """The id of the figure's element; None where there is no figure."""
-        if figure is None:
-            return None
-        identity = f"plot-{name}"
-        self._figures[identity] = json.loads(str(figure.to_json(validate=False)))
-        return identity
-
-    def json(self) -> Markup:
-        return json_block(self._figures)
-
-
 def render(sections: Sequence[Section], *, version: str) -> str:
     """The text of the HTML file.
 
@@ -75,33 +43,15 @@ def render(sections: Sequence[Section], *, version: str) -> str:
         version: of ray_compt, which made the file.
     """
     plots, runs = Plots(), [section.run for section in sections]
-    shown = {
-        "title": ", ".join(dict.fromkeys(run.name for run in runs)),
-        "version": version,
-        "runs": [_run(number, section, plots) for number, section in enumerate(sections)],
-        "accuracy": plots.add("accuracy", accuracy(runs)),
-    }
-    script, library = Markup(_asset("report.js")), Markup(get_plotlyjs())
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            **shown,
-            figures=plots.json(),
-            style=Markup(_asset("report.css")),
-            script=script,
-            plotly=library,
-            policy=_policy(script, library),
-        )
+    return write_document(
+        PACKAGE,
+        "report.html",
+        plots,
+        title=", ".join(dict.fromkeys(run.name for run in runs)),
+        version=version,
+        runs=[_run(number, section, plots) for number, section in enumerate(sections)],
+        accuracy=plots.add("accuracy", accuracy(runs)),
     )
-
-
-def json_block(value: Any) -> Markup:
-    """A value for a `<script type="application/json">`: nothing in it can end the element or open a comment."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
 
 
 def _run(number: int, section: Section, plots: Plots) -> dict[str, Any]:
@@ -217,29 +167,3 @@ def _all_stages(run: RunFacts) -> list[StageFacts]:
     """The chain's, then those trained alone that are not the chain's own."""
     folders = {stage.folder for stage in run.stages}
     return [*run.stages, *(stage for stage in run.individual if stage.folder not in folders)]
-
-
-def _policy(*scripts: str) -> str:
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _asset(name: str) -> str:
-    return resources.files(PACKAGE).joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(PACKAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = format_count
-    environment.filters["percent"] = percent
-    return environment

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +10,12 @@ import pytest
 
 from ray_compt.chain.report import write_report
 from ray_compt.storage import open_place
+from tests.browser import Opened, launched, needs_chromium, open_page
 
-CHROMIUM = shutil.which("chromium")
-WAIT_S = 20.0
 # Lines, points and bars, but nothing of the legends.
 DATA = ".cartesianlayer .trace path"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on PATH: install it (on Debian: apt-get install chromium)"
-)
-
-
-@dataclass
-class Opened:
-    """A report in a page, and everything that the page complained of or asked for since it was opened."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def until(self, condition: str) -> None:
-        """Wait until this JavaScript is true; Playwright's own way needs `eval`, which the page refuses."""
-        end = time.monotonic() + WAIT_S
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < end, condition
-            self.page.wait_for_timeout(50)
-
-    def picture(self) -> str:
-        return hashlib.sha256(self.page.screenshot()).hexdigest()
-
-    def ink(self) -> tuple[str, str]:
-        """Colour of the page, and of the paper that the first plot is drawn on."""
-        paper = "getComputedStyle(document.querySelector('.main-svg')).backgroundColor"
-        return self.page.evaluate(f"[getComputedStyle(document.body).backgroundColor, {paper}]")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -59,34 +28,21 @@ def report(eventful: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def opened(browser: Any, report: Path) -> Opened:
-    page = browser.new_page(color_scheme="light", viewport={"width": 1200, "height": 900})
-    found = Opened(page)
-    page.on("console", lambda message: found.complaints.append(message.text))
-    page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: found.complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: found.requests.append(request.url))
-    page.goto(report.as_uri())
-    found.until(f"[...document.querySelectorAll('.plot')].every(one => one.querySelector('{DATA}'))")
-    return found
+    return open_page(
+        browser, report, f"[...document.querySelectorAll('.plot')].every(one => one.querySelector('{DATA}'))"
+    )
 
 
 def test_every_plot_is_drawn(opened: Opened) -> None:
-    plots = opened.page.query_selector_all(".plot")
-    assert len(plots) == 6
-    for plot in plots:
-        assert "js-plotly-plot" in plot.get_attribute("class")
-        shapes = [path.get_attribute("d") or "" for path in plot.query_selector_all(DATA)]
-        assert any(len(shape) > 3 for shape in shapes), plot.get_attribute("id")
+    assert opened.page.locator(".plot.js-plotly-plot").count() == 6
+    shapes = opened.shapes(DATA)
+    assert len(shapes) == 6 and all(shapes.values()), shapes
 
 
 def test_pictures_of_the_examples_are_there(opened: Opened) -> None:

@@ -1,0 +1,1 @@
+"""The plots of a sweep: one file each, a function from scores or stages to a plotly figure."""
