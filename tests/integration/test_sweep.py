@@ -112,7 +112,7 @@ def test_a_sweep_goes_on_after_a_kill_and_its_winner_can_be_trained_again(tmp_pa
 
 
 def test_pruning_in_the_middle_of_stages_leaves_nothing_behind(tmp_path: Path) -> None:
-    stages = [{"model": tiny_model(16), "epochs": 12, "name": "a"}]
+    stages = [{"model": tiny_model(16), "epochs": 8, "name": "a"}]
     sweep = _sweep(
         tmp_path,
         stages,

@@ -1,4 +1,4 @@
-"""Two runs at the same time that begin alike train what they share once, on a real Ray each."""
+"""Two runs that begin alike, at the same time and each on a Ray of its own, train what they share once."""
 
 from __future__ import annotations
 
