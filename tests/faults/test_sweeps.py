@@ -29,7 +29,7 @@ from tests.integration.harness import (
 def _sweep(folder: Path, epochs: list[int], workers: dict[str, Any], **keys: Any) -> Path:
     """A sweep over the epochs of a chain of one model."""
     stages = [{"model": tiny_model(16), "epochs": 1, "name": "a"}]
-    tiny_chain(folder, name="base", stages=stages, workers=workers)
+    tiny_chain(folder, name="base", stages=stages, workers=workers, train={"checkpoint_every": 50})
     content = {
         "name": "disturbed",
         "chain": "base.yaml",
@@ -56,9 +56,9 @@ def _assert_well(run: Path) -> None:
 
 
 def test_a_stage_gives_way_when_a_trial_begins_and_grows_again_when_it_ends(tmp_path: Path) -> None:
-    sweep = _sweep(tmp_path, [60, 6], {"max": 4, "resize_s": 1}, max_concurrent=2)
+    sweep = _sweep(tmp_path, [40, 4], {"max": 4, "resize_s": 1}, max_concurrent=2)
     run = tmp_path / "run"
-    with small_cluster(6.5) as cluster:
+    with small_cluster(7) as cluster:
         result = subprocess.run(
             command("tune", sweep, "--run-dir", run, "--address", cluster.cluster.address),
             env=environment(cluster.folder),
