@@ -56,7 +56,7 @@ def _assert_well(run: Path) -> None:
 
 
 def test_a_stage_gives_way_when_a_trial_begins_and_grows_again_when_it_ends(tmp_path: Path) -> None:
-    sweep = _sweep(tmp_path, [40, 4], {"max": 4, "resize_s": 1}, max_concurrent=2)
+    sweep = _sweep(tmp_path, [24, 4], {"max": 4, "resize_s": 1}, max_concurrent=2)
     run = tmp_path / "run"
     with small_cluster(7) as cluster:
         result = subprocess.run(
