@@ -34,16 +34,17 @@ def with_tables(text: str, results: Results) -> str:
     Raises:
         KeyError: the page has a table of another name.
     """
-    return re.sub(
-        r"<!-- (\w+) -->\n.*?<!-- end -->",
-        lambda found: (
-            found[0]
-            if found[1] in OTHERS
-            else f"<!-- {found[1]} -->\n{TABLES[found[1]](results)}<!-- end -->"
-        ),
-        text,
-        flags=re.DOTALL,
-    )
+    return with_sections(text, lambda name: None if name in OTHERS else TABLES[name](results))
+
+
+def with_sections(text: str, make: Callable[[str], str | None]) -> str:
+    """The page with its sections made anew, by their names; those of which `make` gives None stay as they are."""
+
+    def renewed(found: re.Match[str]) -> str:
+        content = make(found[1])
+        return found[0] if content is None else f"<!-- {found[1]} -->\n{content}<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", renewed, text, flags=re.DOTALL)
 
 
 def main() -> None:

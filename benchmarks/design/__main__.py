@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.acceleration.document import PAGE
 from benchmarks.acceleration.results import RESULTS, Results
-from benchmarks.design.document import PAGE, section, with_design
+from benchmarks.design.document import section, with_design
 from benchmarks.design.foresight import foresee
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
+from benchmarks.acceleration.document import with_sections
 from benchmarks.acceleration.results import Results
 from benchmarks.acceleration.tables import TERA, table
 from benchmarks.design.foresight import Case, covered, foresee, mean_error, ordered
 from ray_compt.plan.design import INTERVAL, format_path
 
-PAGE = Path("docs/results.md")
 # Errors that differ by a smaller share are called equal.
 MARGIN = 0.1
 
 
 def with_design(text: str, results: Results) -> str:
     """The page with its section made anew; the rest as it was."""
-    return re.sub(
-        r"<!-- design -->\n.*?<!-- end -->",
-        lambda _: f"<!-- design -->\n{section(foresee(results))}<!-- end -->",
-        text,
-        flags=re.DOTALL,
-    )
+    return with_sections(text, lambda name: section(foresee(results)) if name == "design" else None)
 
 
 def section(cases: Sequence[Case]) -> str:

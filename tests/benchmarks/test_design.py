@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.acceleration.cell import Cell
-from benchmarks.acceleration.document import with_tables
+from benchmarks.acceleration.document import PAGE, with_tables
 from benchmarks.acceleration.grid import PAPER_WEIGHT
 from benchmarks.acceleration.results import RESULTS, Results
 from benchmarks.design.data import as_measured, read_trainings
-from benchmarks.design.document import PAGE, section, with_design
+from benchmarks.design.document import section, with_design
 from benchmarks.design.foresight import covered, foresee, mean_error, ordered
 from ray_compt.plan.design import format_path
 
