@@ -75,5 +75,16 @@ def placed(where: str) -> Iterator[None]:
         raise type(error)(error.message, where=where, mend=error.mend) from error
 
 
+@contextmanager
+def written(what: str, *, where: str, mend: str) -> Iterator[None]:
+    """Turn an `OSError` inside, by which `what` cannot be written, into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{what} cannot be written ({error.strerror or error})", where=where, mend=mend
+        ) from error
+
+
 def _rebuild(kind: type[UserError], message: str, where: str | None, mend: str | None) -> UserError:
     return kind(message, where=where, mend=mend)

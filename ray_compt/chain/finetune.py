@@ -27,7 +27,7 @@ from ray_compt.chain.classifier import (
     initial_file,
     write_initial,
 )
-from ray_compt.chain.folder import RunFolder, open_run, run_place
+from ray_compt.chain.folder import RunFolder, open_run, refuse_chains_folder, run_place
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
@@ -144,7 +144,9 @@ def finetune_model(
     """
     terminal = Terminal(console)
     (plan,) = prepare(chain)
-    _refuse_other_runs(run_place(run_dir))
+    place = run_place(run_dir)
+    if not (place / FILE).is_file():
+        refuse_chains_folder(place)
     with open_run(run_dir, chain) as (folder, ledger):
         record = _Record(folder.path / FILE, asked)
         if ledger.stages[0].state != "done":
@@ -161,12 +163,6 @@ def finetune_model(
         before, after = percent(found["before"]), percent(found["after"])
         terminal.line(f"top-1 on the validation split: {before} before, {after} after; {found['folder']}")
         return found
-
-
-def _refuse_other_runs(place: Place) -> None:
-    """A chain's ledger would be replaced."""
-    if (place / "ledger.json").is_file() and not (place / FILE).is_file():
-        raise UserError("this is the run folder of a chain", where=str(place), mend="give another --run-dir")
 
 
 class _Record:

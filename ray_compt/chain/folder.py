@@ -30,7 +30,7 @@ from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.lock import only_driver
 from ray_compt.config import compare_chains, dump_chain, load_chain
 from ray_compt.config.schema import Chain
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, written
 from ray_compt.models import model_name
 from ray_compt.plan.cost import individual_epochs
 from ray_compt.storage import Place, is_url, open_place
@@ -175,10 +175,12 @@ def make_writable(path: Place, what: str = "the run folder", option: str = "--ru
         UserError: it cannot be written.
     """
     probe = path / ".writable"
-    try:
+    with written(what, where=str(path), mend=f"give another {option}"):
         probe.write_bytes(b"")
         probe.remove()
-    except OSError as error:
-        raise UserError(
-            f"{what} cannot be written ({error.strerror})", where=str(path), mend=f"give another {option}"
-        ) from error
+
+
+def refuse_chains_folder(place: Place) -> None:
+    """Raise UserError where a chain was trained: what wants the folder for itself would replace its ledger."""
+    if RunFolder(place).ledger_file.is_file():
+        raise UserError("this is the run folder of a chain", where=str(place), mend="give another --run-dir")

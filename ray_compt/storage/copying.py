@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ray_compt.storage.place import LocalPlace, Place
 
-# Written once, so that two names of one file on a disk cannot disturb each other, and large.
-WRITTEN_ONCE = ".safetensors"
+# Tensors and tables of shards: written once, so that two names of one file on a disk cannot disturb each other.
+WRITTEN_ONCE = (".safetensors", ".arrow")
 
 
 def copy_folder(source: Place, target: Place, leave_out: Container[str] = ()) -> None:
     """Copy all that lies in `source`, at any depth, into `target`; each file appears whole or not at all.
 
-    On one disk, files of tensors become a second name of the same file and take no room.
+    On one disk, files that are written once become a second name of the same file and take no room.
 
     Args:
         leave_out: names at the top of `source` that are not copied.
@@ -45,7 +45,7 @@ def copy_file(source: Place, target: Place) -> None:
 
 
 def _linked(source: Place, path: Path) -> bool:
-    if not isinstance(source, LocalPlace) or source.path.suffix != WRITTEN_ONCE:
+    if not isinstance(source, LocalPlace) or source.path.suffix not in WRITTEN_ONCE:
         return False
     try:
         path.unlink(missing_ok=True)

@@ -26,6 +26,8 @@ from ray_compt.train.scaling import READING_TASKS, ScalingRules
 from ray_compt.train.teachers import held_teachers, teacher_cpus
 
 POLL_S = 0.25
+# Shortest time between two looks at how many workers the stage may have.
+LIMIT_EVERY_S = 1.0
 # Longest time that a stop waits for the checkpoint.
 STOP_S = 120.0
 
@@ -63,7 +65,7 @@ def train_stage(
         job: the stage.
         served: the teachers are services of the cluster's; otherwise each worker holds them.
         listen: called in this thread with each event of the stage.
-        most_workers: asked now and then how many workers the stage may have; None: as many as `job` says.
+        most_workers: asked about once a second how many workers the stage may have; None: as many as `job` says.
 
     Raises:
         UserError: something that the user must mend; what was trained stays in the stage's folder.
@@ -133,8 +135,12 @@ class _Limit:
     def __init__(self, board: Any, most_workers: Callable[[], int | None]):
         self._board, self._most_workers = board, most_workers
         self._told: int | None = None
+        self._asked = float("-inf")
 
     def pass_on(self) -> None:
+        if time.monotonic() - self._asked < LIMIT_EVERY_S:
+            return
+        self._asked = time.monotonic()
         most = self._most_workers()
         if most != self._told:
             self._told = most

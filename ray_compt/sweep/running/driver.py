@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ray_compt.chain.folder import make_writable
+from ray_compt.chain.folder import make_writable, refuse_chains_folder
 from ray_compt.chain.lock import only_driver
 from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_keys import Sweep
@@ -35,6 +35,7 @@ from ray_compt.sweep.running.trial import CandidateJob, TrialJob, reports, train
 from ray_compt.sweep.running.values import directions, outcome
 from ray_compt.train.cluster import Needs, start_ray, usable_cores
 from ray_compt.train.disk import explained
+from ray_compt.train.scaling import places
 
 SHOW_EVERY_S = 1.0
 # Longest time that a stop waits for the checkpoints.
@@ -74,10 +75,7 @@ def run_sweep(
         UserError: something that the user must mend; what was trained stays.
     """
     terminal = Terminal(console)
-    if (folder.path / "ledger.json").is_file():
-        raise UserError(
-            "this is the run folder of a chain", where=str(folder.path), mend="give another --run-dir"
-        )
+    refuse_chains_folder(folder.path)
     make_writable(folder.path, "the sweep's folder")
     with only_driver(folder.path):
         recorder = Recorder(folder, open_record(plan, folder, command), plan.sweep.seeds)
@@ -284,10 +282,13 @@ class _Run:
             retries=self.sweep.retry_failed,
             on_this_machine=self.on_this_machine,
             verbose=self.verbose,
+            index=str(self.folder.index),
         )
 
     def _samples(self, chain: Chain) -> int:
-        """Training samples; missing shards are said here, before anything is trained."""
+        """Training samples; missing shards are said here, before anything is trained, and both splits walked once."""
+        if chain.data.val:
+            open_index(chain.data.val, chain.data, self.folder.index)
         return open_index(chain.data.train, chain.data, self.folder.index).samples
 
     def _concurrent_here(self, needs: Needs) -> int:
@@ -305,8 +306,7 @@ class _Run:
 
         if self.on_this_machine:
             return self._concurrent_here(needs)
-        have, want = ray.cluster_resources(), needs.total(needs.workers)
-        room = max(1, min(int(have.get(kind, 0) // amount) for kind, amount in want.items() if amount))
+        room = max(1, places({"the cluster": ray.cluster_resources()}, needs.total(needs.workers)))
         asked = self.sweep.max_concurrent
         return room if asked == "auto" else min(asked, room)
 

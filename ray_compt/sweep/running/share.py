@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ray_compt.config.schema import WorkersConfig
-from ray_compt.train.scaling import READING_TASKS
-
-_ROUNDING = 1e-4
+from ray_compt.train.scaling import READING_TASKS, places
 
 
 def fair_share(
@@ -24,7 +22,4 @@ def fair_share(
     if running < 2:
         return None
     wanted = {"CPU": workers.cpus + READING_TASKS * reader_cpus, "GPU": workers.gpus}
-    places = min(
-        int((cluster.get(kind, 0.0) + _ROUNDING) // amount) for kind, amount in wanted.items() if amount
-    )
-    return max(workers.min, places // running)
+    return max(workers.min, places({"the cluster": cluster}, wanted) // running)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
+from ray_compt.chain.folder import RunFolder
 from ray_compt.chain.ledger import StageEntry
 from ray_compt.chain.lock import HeldElsewhere
 from ray_compt.chain.run import train_chain
@@ -20,18 +21,12 @@ from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.errors import StorageError, UserError
 from ray_compt.report.board import Event
 from ray_compt.storage import Place, open_place
+from ray_compt.storage.copying import copy_folder
 from ray_compt.sweep.record import ENDED, TrialRecord, TrialState
 from ray_compt.sweep.running.share import fair_share
 from ray_compt.sweep.running.size import GIGA, costs_so_far
 from ray_compt.sweep.running.state import read_trial, write_trial
-from ray_compt.sweep.running.stop import (
-    LOOK_EVERY_S,
-    Pruned,
-    StopLight,
-    Stopped,
-    ask_board,
-    count_running,
-)
+from ray_compt.sweep.running.stop import Pruned, StopLight, Stopped, ask_board, count_running
 
 LOG = "log.txt"
 # Names of what a trial reports to Ray Tune; the cost in 10^9 MACs.
@@ -71,6 +66,7 @@ class CandidateJob:
         retries: times that a trial that failed is tried again.
         on_this_machine: the driver has started Ray.
         verbose: let Ray's and DeepSpeed's own output through.
+        index: folder or URL of the sweep's tables of shards, with which a trial begins; None: each walks its own.
     """
 
     candidate: int
@@ -81,6 +77,7 @@ class CandidateJob:
     retries: int
     on_this_machine: bool
     verbose: bool
+    index: str | None = None
 
 
 Train = Callable[[CandidateJob, TrialJob, Watch, Console], None]
@@ -139,6 +136,7 @@ def run_trial(job: CandidateJob, trial: TrialJob, light: StopLight, watch: Watch
     """
     place = open_place(trial.folder)
     write_trial(place, "running")
+    _share_index(job, RunFolder(place))
     error = None
     for _ in range(1 + job.retries):
         error = _try(job, trial, watch, place, train)
@@ -150,6 +148,14 @@ def run_trial(job: CandidateJob, trial: TrialJob, light: StopLight, watch: Watch
         state, error = ("pruned" if light.raised == "prune" else "pending"), None
     write_trial(place, state, error)
     return state
+
+
+def _share_index(job: CandidateJob, run: RunFolder) -> None:
+    """Give a trial the tables of shards that the sweep has, so that it walks none."""
+    if job.index is not None and not run.index.is_folder():
+        # Without them it only walks the shards itself.
+        with suppress(OSError, StorageError):
+            copy_folder(open_place(job.index), run.index)
 
 
 def _try(job: CandidateJob, trial: TrialJob, watch: Watch, place: Place, train: Train) -> str | None:
@@ -192,8 +198,6 @@ class TrialWatch(Watch):
     ):
         self._job, self._trial, self._light, self._report = job, trial, light, report
         self._most_workers = most_workers
-        self._looked = float("-inf")
-        self._most: int | None = None
         self._names = [stage.name for stage in trial.chain.stages]
 
     def event(self, entry: StageEntry, event: Event) -> None:
@@ -203,19 +207,17 @@ class TrialWatch(Watch):
 
     def stage_done(self, entry: StageEntry) -> None:
         number = self._names.index(entry.name)
-        reached = entry.metrics.get(self._job.metric, math.nan)
-        if not self._job.within_stage and math.isfinite(reached):
-            self._report({COST: costs_so_far(self._trial.planned)[number], SCORE: reached})
+        spent = costs_so_far(self._trial.planned)[number]
+        found = _at_stage_end(spent, entry.metrics, self._job.metric)
+        if found is not None and not self._job.within_stage:
+            self._report(found)
         # A chain that is complete has nothing left to prune.
         if number + 1 < len(self._names):
             self._light.look(now=True)
 
     def most_workers(self, entry: StageEntry) -> int | None:
         self._light.look()
-        if time.monotonic() - self._looked > LOOK_EVERY_S:
-            self._looked = time.monotonic()
-            self._most = self._most_workers(self._trial.chain.stages[self._names.index(entry.name)])
-        return self._most
+        return self._most_workers(self._trial.chain.stages[self._names.index(entry.name)])
 
     def waiting(self) -> None:
         self._light.look()
@@ -238,12 +240,18 @@ def reports(trial: TrialRecord, stages: Sequence[tuple[int, int]], metric: str) 
         stages: as `TrialJob.planned`.
         metric: the objective's.
     """
-    found = []
-    for stage, spent in zip(trial.stages, costs_so_far(stages)):
-        reached = stage.metrics.get(metric, math.nan)
-        if stage.state == "done" and math.isfinite(reached):
-            found.append({COST: spent, SCORE: reached})
-    return found
+    ends = [
+        _at_stage_end(spent, stage.metrics, metric)
+        for stage, spent in zip(trial.stages, costs_so_far(stages))
+        if stage.state == "done"
+    ]
+    return [found for found in ends if found is not None]
+
+
+def _at_stage_end(spent: float, metrics: Mapping[str, float], metric: str) -> dict[str, float] | None:
+    """What is reported there; None where the metric is not to be had."""
+    reached = metrics.get(metric, math.nan)
+    return {COST: spent, SCORE: reached} if math.isfinite(reached) else None
 
 
 def _share(board: Any, job: CandidateJob, stage: StageConfig) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from rich.console import Console
 
 from ray_compt.chain.watch import Watch
 from ray_compt.config import make_chain
+from ray_compt.config.schema import DataConfig
+from ray_compt.data import open_index
 from ray_compt.errors import StorageError, UserError
 from ray_compt.report.board import Event
 from ray_compt.storage import open_place
@@ -28,6 +31,7 @@ from ray_compt.sweep.running.trial import (
     run_candidate,
 )
 from tests.cli.small import small_chain
+from tests.shards import make_shards
 from tests.sweep.records import stage, trial
 from tests.sweep.running.folders import entry
 
@@ -189,6 +193,29 @@ def test_what_goes_wrong_while_a_stage_ends_as_asked_fails_nothing(
     run(job, train, lambda: asked)
     assert files(job) == [TrialFile(state)]  # type: ignore[arg-type]
     assert len(train.seeds) == 1, "it is not tried again, which would train on"
+
+
+def test_a_trial_begins_with_the_sweeps_tables_of_shards(tmp_path: Path) -> None:
+    shards, walked = make_shards(tmp_path / "shards", 3), []
+    data = DataConfig(train=[str(shard) for shard in shards])
+    whole = open_index(data.train, data, tmp_path / "index")
+    job = replace(make_job(tmp_path), index=str(tmp_path / "index"))
+
+    def train(job: CandidateJob, trial: TrialJob, watch: Watch, console: Console) -> None:
+        own = open_index(
+            data.train, data, f"{trial.folder}/index", on_progress=lambda *done: walked.append(done)
+        )
+        assert own.digest == whole.digest
+
+    run_candidate(job, StopLight(nothing), to_nobody, train)
+    assert states(job) == ["done", "done"]
+    assert walked == []
+
+
+def test_a_trial_without_them_walks_its_shards_itself(tmp_path: Path) -> None:
+    job = replace(make_job(tmp_path), index=str(tmp_path / "nowhere"))
+    run_candidate(job, StopLight(nothing), to_nobody, lambda *_: None)
+    assert states(job) == ["done", "done"]
 
 
 def progress(step: int, **scalars: float) -> Event:
