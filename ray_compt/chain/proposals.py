@@ -24,7 +24,7 @@ from ray_compt.config import load_chain
 from ray_compt.config.load import find_chain
 from ray_compt.config.schema import LONGEST_NAME, NAME_PATTERN
 from ray_compt.config.yaml_io import write_yaml
-from ray_compt.errors import UserError
+from ray_compt.errors import UserError, written
 from ray_compt.models import model_name
 from ray_compt.plan.design import Proposal, format_path
 from ray_compt.storage import is_url, open_place
@@ -99,12 +99,8 @@ def write_sweep(
     }
     lines = ["# Proposed by `compt design`. What it expects of each chain:"]
     lines += [f"#   {_expectation(one, names)}" for one in proposals]
-    try:
+    with written("the sweep file", where=target, mend="give another"):
         open_place(file).write_text("\n".join(lines) + "\n\n" + write_yaml(content))
-    except OSError as error:
-        raise UserError(
-            f"the sweep file cannot be written ({error.strerror or error})", where=target, mend="give another"
-        ) from error
 
 
 def _stage_names(folder: RunFolder) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ray_compt.config.yaml_io import write_yaml
 from ray_compt.errors import UserError
 from ray_compt.plan import individual_epochs, plan_chain, stage_steps
 from ray_compt.plan.cost import ChainCost, StageCost
+from ray_compt.report.html.document import save_document
 from ray_compt.report.html.examples import Examples, choose_examples, embed_examples
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.page import Section, render
@@ -38,15 +39,7 @@ def write_report(runs: Sequence[str], out: Place, *, examples: bool = True) -> l
         UserError: no run there, one without a finished stage, or a file that cannot be written.
     """
     sections = [_section(RunFolder(open_place(run)), examples) for run in runs]
-    text = render(sections, version=__version__)
-    try:
-        out.write_text(text)
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written ({error.strerror or error})",
-            where=str(out),
-            mend="give --out FILE, on a disk with room",
-        ) from error
+    save_document(render(sections, version=__version__), out)
     return [section.run for section in sections]
 
 

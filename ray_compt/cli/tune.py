@@ -78,6 +78,7 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
     from ray_compt.cli.output import print_json
     from ray_compt.report.terminal import Terminal
     from ray_compt.sweep.closing import print_closing
+    from ray_compt.sweep.html.page import FILE as PAGE
     from ray_compt.sweep.running.driver import run_sweep
     from ray_compt.sweep.running.folder import SweepFolder
 
@@ -93,11 +94,12 @@ def _run(plan: Any, run_dir: str, address: str | None, as_json: bool, verbose: b
         verbose=verbose,
         command=["compt", *sys.argv[1:]],
     )
+    page = str(place / PAGE)
     print_closing(Terminal(console), record)
-    Terminal(console).line(f"report: {place / 'sweep.html'}")
+    Terminal(console).line(f"report: {page}")
     if as_json:
         print_json(record.to_json())
-    judge(Terminal(console), record, str(place / "sweep.html"))
+    judge(Terminal(console), record, page)
 
 
 def judge(terminal: Any, record: Any, page: str) -> None:
@@ -118,9 +120,14 @@ def _show(plan: Any, as_json: bool) -> None:
     sampled = plan.sweep.search.algorithm in ("tpe", "nsga2")
     listed = [] if sampled else list(plan.candidates().candidates)
     rows: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
     for candidate in listed:
-        samples, _ = count_samples(candidate.chain.data)
-        cost = plan_chain(candidate.chain, samples)
+        # Candidates rarely differ in their data, and counting may walk shards.
+        data = candidate.chain.data
+        text = data.model_dump_json()
+        if text not in counts:
+            counts[text], _ = count_samples(data)
+        cost = plan_chain(candidate.chain, counts[text])
         rows.append({"chain": candidate.stages, "values": candidate.values, "macs": cost.chain_macs})
     if as_json:
         print_json({"name": plan.sweep.name, "candidates": rows, "notes": list(plan.notes)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ray_compt.plan.table import format_count
 from ray_compt.report.card_metadata import metric_value
@@ -49,6 +50,12 @@ def describe(score: Score, objective: Objective) -> str:
     seeds = f", mean of {len(score.metrics)} seeds" if len(score.metrics) > 1 else ""
     chain = " → ".join(score.chain)
     return f"candidate {score.candidate} ({chain}: {reached} at {cost_text(score.cost, objective)}{seeds})"
+
+
+def values_text(values: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """Values of the space in a few words, their keys as `names` calls them."""
+    words = ((key, f"{value:.3g}" if isinstance(value, float) else value) for key, value in values.items())
+    return ", ".join(f"{names[key] if names else key}={value}" for key, value in words)
 
 
 def cost_text(cost: float, objective: Objective) -> str:

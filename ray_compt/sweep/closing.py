@@ -5,7 +5,7 @@ from __future__ import annotations
 from ray_compt.plan.table import format_count
 from ray_compt.report.card_metadata import metric_value
 from ray_compt.report.terminal import Terminal, plural
-from ray_compt.sweep.choice import choose, cost_text
+from ray_compt.sweep.choice import choose, cost_text, values_text
 from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.record import SweepRecord
 from ray_compt.sweep.scores import Score, score
@@ -39,13 +39,8 @@ def _ordered(scores: list[Score], objective: Objective) -> list[Score]:
 
 
 def _row(one: Score, objective: Objective, on_front: bool) -> tuple[str, ...]:
-    values = ", ".join(f"{key}={_short(value)}" for key, value in one.values.items())
-    name, chain = str(one.candidate), " → ".join(one.chain)
+    name, chain, values = str(one.candidate), " → ".join(one.chain), values_text(one.values)
     if not one.counts:
         return name, chain, values, "-", one.missing, ""
     reached = metric_value(objective.metric, one.metric)
     return name, chain, values, reached, cost_text(one.cost, objective), "front" if on_front else ""
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

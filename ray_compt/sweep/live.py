@@ -15,7 +15,7 @@ from ray_compt.plan.table import format_count
 from ray_compt.report.card_metadata import metric_value
 from ray_compt.report.terminal import Terminal, plural
 from ray_compt.sweep.candidate import short_keys
-from ray_compt.sweep.choice import choose, cost_text
+from ray_compt.sweep.choice import choose, cost_text, values_text
 from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.record import SweepRecord, TrialRecord
 from ray_compt.sweep.scores import score, trial_cost
@@ -156,8 +156,7 @@ def _drawn(record: SweepRecord, planned: int | None) -> Group:
 
 
 def _row(trial: TrialRecord, objective: Objective) -> tuple[str, ...]:
-    names = short_keys(list(trial.values))
-    values = ", ".join(f"{names[key]}={_short(value)}" for key, value in trial.values.items())
+    values = values_text(trial.values, short_keys(list(trial.values)))
     begun = bool(trial.stages)
     return (
         str(trial.number),
@@ -186,7 +185,3 @@ def _metric(trial: TrialRecord, objective: Objective) -> str:
 
 def _cost(trial: TrialRecord, objective: Objective) -> str:
     return cost_text(trial_cost(trial, objective), objective)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ray_compt import __version__
-from ray_compt.errors import UserError
+from ray_compt.report.html.document import save_document
 from ray_compt.storage import Place
 from ray_compt.sweep import columns, record
 from ray_compt.sweep.html.page import render
@@ -16,15 +16,7 @@ def write_page(sweep: SweepRecord, out: Place) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    text = render(sweep, version=__version__)
-    try:
-        out.write_text(text)
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written ({error.strerror or error})",
-            where=str(out),
-            mend="give --out FILE, on a disk with room",
-        ) from error
+    save_document(render(sweep, version=__version__), out)
 
 
 def save(sweep: SweepRecord, folder: Place) -> None:

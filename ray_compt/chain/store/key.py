@@ -12,18 +12,13 @@ from typing import Any
 
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
+from ray_compt.config.traces import NO_TRACE_IN_DATA, NO_TRACE_IN_TRAIN
 from ray_compt.models.checksums import document_digest
 
 FORMAT = 1
 # Rooms whose code decides what comes out of a stage.
 ROOMS = ("data", "distill", "evaluate", "growth", "models", "teacher", "train")
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "deepspeed", "numpy", "pillow")
-# How much runs at once, and what happens after a mishap, leave no trace in the result (docs/reliability.md).
-NO_TRACE = {
-    "train": {"micro_batch", "max_bad_steps", "checkpoint_every"},
-    # Their content is known by the index's digest, wherever it lies.
-    "data": {"train", "val", "samples", "reader_cpus", "max_bad_share"},
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Surroundings:
             "code": code_digest(),
             "libraries": {name: metadata.version(name) for name in LIBRARIES},
             "seed": self.chain.seed,
-            "data": self.chain.data.model_dump(mode="json", exclude=NO_TRACE["data"]),
+            "data": self.chain.data.model_dump(mode="json", exclude=set(NO_TRACE_IN_DATA)),
             "samples": [self.train, self.val],
             "suite": self.suite,
             "after_growth": self.chain.evaluate.after_growth,
@@ -92,7 +87,7 @@ def stage_key(
         {
             **around.identity(),
             "model": plan.model,
-            "train": train.model_dump(mode="json", exclude=NO_TRACE["train"]),
+            "train": train.model_dump(mode="json", exclude=set(NO_TRACE_IN_TRAIN)),
             "steps": steps,
             # The place in the chain is part of the growth's seed.
             "growth": [plan.growth, transfer.noise, plan.carries, plan.number, source] if grown else None,

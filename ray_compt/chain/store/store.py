@@ -19,7 +19,7 @@ from ray_compt.chain.lock import NAME as LOCK
 from ray_compt.chain.lock import HeldElsewhere, only_driver
 from ray_compt.chain.store.key import StageKey
 from ray_compt.chain.verify_files import check_export
-from ray_compt.errors import UserError
+from ray_compt.errors import written
 from ray_compt.models.checksums import seal_holds, sealed
 from ray_compt.report.model_card import CARD_FILE
 from ray_compt.storage import Place
@@ -61,21 +61,17 @@ class StageStore:
             UserError: nothing can be written there.
         """
         place = self._place / key.name
+        mend = "give another --store, or make room there"
         with ExitStack() as held:
             while True:
                 try:
-                    place.make()
-                    held.enter_context(only_driver(place))
+                    with written("the stage store", where=str(self), mend=mend):
+                        place.make()
+                        held.enter_context(only_driver(place))
                     break
                 except HeldElsewhere as error:
                     waiting(error)
                     time.sleep(LOOK_AGAIN_S)
-                except OSError as error:
-                    raise UserError(
-                        f"the stage store cannot be written ({error.strerror or error})",
-                        where=str(self),
-                        mend="give another --store, or make room there",
-                    ) from error
             yield
 
     def find(self, key: StageKey) -> dict[str, Any] | None:

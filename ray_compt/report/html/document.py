@@ -22,8 +22,10 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from ray_compt.errors import written
 from ray_compt.plan.table import format_count
 from ray_compt.report.terminal import percent
+from ray_compt.storage import Place
 
 PACKAGE = "ray_compt.report.html"
 
@@ -44,6 +46,16 @@ class Plots:
 
     def json(self) -> Markup:
         return json_block(self._figures)
+
+
+def save_document(text: str, out: Place) -> None:
+    """Write the text of an HTML file, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with written("the report", where=str(out), mend="give --out FILE, on a disk with room"):
+        out.write_text(text)
 
 
 def write_document(package: str, template: str, plots: Plots, /, **shown: Any) -> str:

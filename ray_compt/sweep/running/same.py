@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ray_compt.config.distributions import Choice, Fixed
+from ray_compt.config.traces import NO_TRACE_IN_DATA, NO_TRACE_IN_TRAIN
 from ray_compt.config.yaml_io import read_yaml, write_yaml
 from ray_compt.report.published import public, without_credentials
 from ray_compt.sweep.plan import SweepPlan
@@ -13,18 +14,8 @@ from ray_compt.sweep.space import Values
 
 # Keys of a sweep file that may change between two starts: what has ended stays as true as it was.
 FREE = ("max_concurrent", "retry_failed", "objective", "search.trials")
-# Ends of keys of a chain file that leave no trace in a stage's result (`chain/store/key.py`).
-NO_TRACE = (
-    "micro_batch",
-    "max_bad_steps",
-    "checkpoint_every",
-    "reader_cpus",
-    "max_bad_share",
-    "data.train",
-    "data.val",
-    "data.samples",
-)
-NO_TRACE_IN = ("workers",)
+# A stage may write a key of `train` without its section.
+TRACELESS_ENDS = (*NO_TRACE_IN_TRAIN, *(f"data.{key}" for key in NO_TRACE_IN_DATA))
 
 
 def changed_sweep(before: str, after: str) -> list[str]:
@@ -88,6 +79,4 @@ def _below(key: str, sections: tuple[str, ...]) -> bool:
 
 
 def _traceless(key: str) -> bool:
-    return f".{key}".endswith(tuple(f".{end}" for end in NO_TRACE)) or bool(
-        set(key.split(".")) & set(NO_TRACE_IN)
-    )
+    return f".{key}".endswith(tuple(f".{end}" for end in TRACELESS_ENDS)) or "workers" in key.split(".")
