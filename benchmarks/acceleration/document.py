@@ -2,8 +2,8 @@
 
     python -m benchmarks.acceleration.document
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; the prose around it is written by hand. The section `design`
-is `benchmarks.design`'s.
+A table stands between `<!-- NAME -->` and `<!-- end -->`; the prose around it is written by hand. The sections
+`design` and `orderings` are those of `benchmarks.design` and `benchmarks.orderings`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.acceleration.tables import alone_table, chain_table, part_table
 PAGE = Path("docs/results.md")
 FIGURES = Path("docs/images/results")
 # Sections that other benchmarks write.
-OTHERS = {"design"}
+OTHERS = {"design", "orderings"}
 TABLES: dict[str, Callable[[Results], str]] = {
     "alone": alone_table,
     "chains": chain_table,

@@ -47,9 +47,10 @@ def tune_stage(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell
 
 
 def chain(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:
-    """Two models from predecessors that were trained for less or more, and one chain through all sizes."""
+    """Two models from predecessors that were trained for less or more, three from S, one chain through all sizes."""
     two = [stage(results, alone(results, SMALL, first, seed), LARGE, then) for first, then in PAIRS]
-    return two + [cell for epochs in LONG for cell in long_chain(results, seed, sizes, epochs)]
+    three = [stage(results, whole_stage(results, seed), "L", STAGE)] if "L" in sizes else []
+    return two + three + [cell for epochs in LONG for cell in long_chain(results, seed, sizes, epochs)]
 
 
 def controls(results: Results, seed: int, sizes: tuple[str, ...]) -> list[Cell]:

@@ -51,7 +51,7 @@ def _draw_costs(results: Results, path: Path) -> Path:
         xscale="log", xlabel="training cost so far, 10^12 MACs (teachers included)", ylabel="mean R@1, %"
     )
     axes.legend()
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _draw_stage(axes: Axes, results: Results, cell: Cell, colours: dict[str, str]) -> None:
@@ -75,10 +75,11 @@ def _draw_payoffs(results: Results, path: Path) -> Path:
         axes.annotate(label, (place, one.mean), fontsize=8)
     axes.axhline(1, color="0.5", linestyle="--")
     axes.set(xlabel="models in the chain", ylabel="acceleration at equal accuracy", xticks=[2, 3, 4])
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> Path:
+def save(figure: plt.Figure, path: Path) -> Path:
+    """Write a figure and close it."""
     figure.tight_layout()
     figure.savefig(path, metadata=METADATA)
     plt.close(figure)
