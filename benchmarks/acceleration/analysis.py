@@ -140,6 +140,16 @@ def cost_at(points: Sequence[tuple[float, float]], wanted: float) -> Cost:
     return Cost(float(np.exp(low + part * (high - low))))
 
 
+def payoffs(results: Results, last: Cell) -> list[Payoff]:
+    """One a seed with which both the chain and its models alone have been trained; the others are left out."""
+    chains = [last.with_seed(seed) for seed in seeds(results, last)]
+    return [
+        payoff(results, chain)
+        for chain in chains
+        if all(frontier(results, cell.size, cell.seed) for cell in chain.lineage())
+    ]
+
+
 def payoff(results: Results, last: Cell) -> Payoff:
     """The chain that ends with a cell.
 

@@ -8,7 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.acceleration.analysis import accuracy, payoff, repeated, seeds, spread
+from benchmarks.acceleration.analysis import accuracy, payoffs, repeated, spread
 from benchmarks.acceleration.cell import Cell
 from benchmarks.acceleration.grid import tuned_sizes
 from benchmarks.acceleration.results import Results
@@ -66,7 +66,9 @@ def _draw_payoffs(results: Results, path: Path) -> Path:
     """Acceleration of the family at equal accuracy, by the number of models."""
     figure, axes = plt.subplots(figsize=(8, 4))
     for last in part_cells(results, "chain"):
-        found = [payoff(results, last.with_seed(seed)) for seed in seeds(results, last)]
+        found = payoffs(results, last)
+        if not found:
+            continue
         one = spread([each.acceleration for each in found])
         error = 0 if one.count == 1 else one.half
         place = len(found[0].accuracies) + 0.02 * (last.epochs - 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from benchmarks.acceleration.analysis import Payoff, Spread, difference, payoff, repeated, seeds, spread
+from benchmarks.acceleration.analysis import Payoff, Spread, difference, payoffs, repeated, seeds, spread
 from benchmarks.acceleration.cell import Cell
 from benchmarks.acceleration.grid import PARTS, tuned_sizes, whole_stage
 from benchmarks.acceleration.results import Results
@@ -66,15 +66,23 @@ def _found(results: Results, cell: Cell) -> list[str]:
 
 
 def _chain_row(results: Results, last: Cell) -> list[str]:
-    payoffs = [payoff(results, last.with_seed(seed)) for seed in seeds(results, last)]
     return [
         last.path,
-        f"{payoffs[0].chain / TERA:.2f}",
+        f"{sum(results[cell]['macs'] for cell in last.lineage()) / TERA:.2f}",
         ", ".join(_percent(repeated(results, cell)) for cell in last.lineage()),
-        _sign(payoffs) + _with_half(spread([one.acceleration for one in payoffs]), 2),
-        {"<": ">", ">": "<"}.get(_sign(payoffs), _sign(payoffs))
-        + _percent(spread([one.share for one in payoffs])),
-        f"{len(payoffs)}",
+        *_paid_off(payoffs(results, last)),
+        f"{len(seeds(results, last))}",
+    ]
+
+
+def _paid_off(found: Sequence[Payoff]) -> list[str]:
+    """Acceleration, and cost over the last model's; empty where a model alone is still to be trained."""
+    if not found:
+        return ["", ""]
+    sign = _sign(found)
+    return [
+        sign + _with_half(spread([one.acceleration for one in found]), 2),
+        {"<": ">", ">": "<"}.get(sign, sign) + _percent(spread([one.share for one in found])),
     ]
 
 

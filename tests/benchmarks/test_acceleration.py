@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.acceleration.analysis import Cost, cost_at, difference, payoff, repeated, spread
+from benchmarks.acceleration.analysis import Cost, cost_at, difference, payoff, payoffs, repeated, spread
 from benchmarks.acceleration.cell import Cell
 from benchmarks.acceleration.document import PAGE, with_tables
 from benchmarks.acceleration.grid import LEARNING_RATES, STAGE_SHARES, alone, stage, tune, tuned_sizes
@@ -98,6 +99,18 @@ def test_tables_hold_what_is_there(results: Results):
     assert "| S | 160 | 0.002 | 16.00 | 60.5 ± 6.4 | 2 |" in lines
     chain = next(line for line in chain_table(results).splitlines() if "->" in line)
     assert chain.startswith("| S 160 -> M 20 | 19.20 | 60.5 ± 6.4, 50.0 | 1.25 |")
+
+
+def test_a_seed_without_models_alone_counts_for_the_accuracy_only(results: Results):
+    last = stage(results, alone(results, "S", 160, 0), "M", 20)
+    far = replace(last.with_seed(7), source=replace(alone(results, "S", 160, 0), seed=7))
+    _add(results, far.source, 0.6, 16e12)
+    _add(results, far, 0.6, 3.2e12)
+    assert [one.family for one in payoffs(results, last)] == [pytest.approx(24e12)]
+    chain = next(line for line in chain_table(results).splitlines() if "->" in line)
+    # Two values 0.1 apart: 12.706 times a standard error of 0.05.
+    assert ", 55.0 ± 63.5 | 1.25 | " in chain
+    assert chain.endswith(" | 2 |")
 
 
 def test_the_page_shows_the_results_that_are_kept():
