@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,12 @@ CLUSTER = ROOT / "cluster"
 KUBERAY = CLUSTER / "kuberay"
 DOCS = ROOT / "docs" / "clusters.md"
 LAUNCHER = ("aws", "gcp", "azure")
+
+
+def program(name: str) -> str | None:
+    """Where a linter is: beside this Python, as the extra `dev` installs it, else on the PATH; None: nowhere."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
 
 
 def documents(file: Path) -> list[dict[str, Any]]:
@@ -41,7 +50,7 @@ def pins(python: str = "3.12") -> dict[str, str]:
 
 
 def train_commands(text: str) -> list[list[str]]:
-    """Every `compt train ...` of a text, split as a shell would, up to the end of its line or of its quotes."""
+    """Every written-out `compt train FILE ...` of a text, split as a shell would."""
     lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    found = [match for line in lines for match in re.findall(r"\bcompt train\b[^`|;&<>\n]*", line)]
+    found = [match for line in lines for match in re.findall(r"\bcompt train [\w/][^`|;&<>\n]*", line)]
     return [shlex.split(command, comments=True)[1:] for command in found]

@@ -77,7 +77,9 @@ class JobSpec(Strict):
     backoffLimit: int = Field(default=0, ge=0)
     activeDeadlineSeconds: int | None = Field(default=None, gt=0)
     shutdownAfterJobFinishes: bool = False
-    ttlSecondsAfterFinished: int = Field(default=0, ge=0)  # KubeRay refuses it without shutdownAfterJobFinishes
+    ttlSecondsAfterFinished: int = Field(
+        default=0, ge=0
+    )  # KubeRay refuses it without shutdownAfterJobFinishes
     suspend: bool = False
     rayClusterSpec: ClusterSpec
 

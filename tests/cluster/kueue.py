@@ -15,9 +15,9 @@ VERSION = Literal["kueue.x-k8s.io/v1beta2"]
 
 
 class Flavor(Strict):
-    nodeLabels: dict[str, str] = {}
-    nodeTaints: list[dict[str, str]] = []
-    tolerations: list[dict[str, str]] = []
+    nodeLabels: dict[str, str] = Field(default_factory=dict)
+    nodeTaints: list[dict[str, str]] = Field(default_factory=list)
+    tolerations: list[dict[str, str]] = Field(default_factory=list)
 
 
 class Quota(Strict):
@@ -82,7 +82,5 @@ class WorkloadPriorityClass(Strict):
 
 
 Kueue: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        ResourceFlavor | ClusterQueue | LocalQueue | WorkloadPriorityClass, Field(discriminator="kind")
-    ]
+    Annotated[ResourceFlavor | ClusterQueue | LocalQueue | WorkloadPriorityClass, Field(discriminator="kind")]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from ruamel.yaml import YAML
 
 import ray_compt
 from ray_compt.config import read_chain
-from tests.cluster.files import CLUSTER, KUBERAY, document, documents, pins
+from tests.cluster.files import CLUSTER, KUBERAY, document, documents, pins, program
 from tests.cluster.kuberay import ClusterSpec, RayCluster, RayJob
 from tests.cluster.kueue import ClusterQueue, Kueue, LocalQueue
 
@@ -112,7 +111,7 @@ def test_the_cluster_grows_from_a_head_without_gpus_and_shrinks_to_it(spec: Clus
 
 
 def test_a_gpu_pod_has_room_for_a_worker_and_its_readers(spec: ClusterSpec):
-    (group,), workers = spec.workerGroupSpecs, read_chain("vit_4", ()).chain.workers
+    (group,), workers = spec.workerGroupSpecs, read_chain("vit_4", ()).chain.stages[0].workers
     limits = group.template["spec"]["containers"][0]["resources"]["limits"]
     assert float(limits["nvidia.com/gpu"]) == workers.gpus
     assert float(limits["cpu"]) > workers.cpus
@@ -178,10 +177,10 @@ def test_kustomization_names_files_that_exist_and_our_version():
     assert image["newTag"] == ray_compt.__version__
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.skipif(program("kubectl") is None, reason="kubectl is not installed")
 def test_kustomize_puts_image_and_namespace_everywhere():
     done = subprocess.run(
-        ["kubectl", "kustomize", KUBERAY], capture_output=True, text=True, timeout=60, check=True
+        [program("kubectl"), "kustomize", KUBERAY], capture_output=True, text=True, timeout=60, check=True
     )
     claim, made = YAML(typ="safe").load_all(done.stdout)
     assert claim["metadata"]["namespace"] == made["metadata"]["namespace"] == "compt"
