@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 import ray_compt
 from tests.cluster.compt import check_command
-from tests.cluster.files import CLUSTER, KUBERAY, ROOT, program, train_commands
+from tests.cluster.files import CLUSTER, ROOT, program, train_commands
 
 FILE = CLUSTER / "Dockerfile"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -61,13 +61,6 @@ def test_every_pip_install_holds_to_constraints():
     installs = re.findall(r"pip install (.*)", TEXT)
     assert len(installs) == 3
     assert all("--constraint constraints.txt" in install for install in installs)
-
-
-def test_its_name_has_our_version():
-    tags = re.findall(r"REGISTRY/compt:(\S+)", TEXT)
-    assert tags
-    assert set(tags) == {ray_compt.__version__}
-    assert (KUBERAY / "kustomization.yaml").read_text(encoding="utf-8").count(ray_compt.__version__) == 1
 
 
 def test_the_demo_is_its_smoke_test_and_what_it_runs_alone():
