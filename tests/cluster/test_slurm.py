@@ -112,6 +112,16 @@ def test_a_failure_is_the_jobs(tmp_path: Path):
     assert not [call for call in job.calls("scontrol") if call[0] == "requeue"]
 
 
+def test_where_ray_does_not_start_the_job_fails(tmp_path: Path):
+    """`ray symmetric-run` says why, and ends with 0."""
+    job = Job(tmp_path, compt="exit 0")
+    (tmp_path / "compt" / "venv" / "bin" / "ray").write_text("#!/bin/sh\nexit 0\n")
+    started = job.start("digits")
+    _, errors = started.communicate(timeout=TIMEOUT_S)
+    assert started.returncode == 1
+    assert "Ray did not start" in errors
+
+
 def test_without_a_chain_it_says_how_it_is_called(tmp_path: Path):
     started = Job(tmp_path, compt="exit 0").start()
     _, errors = started.communicate(timeout=TIMEOUT_S)
