@@ -57,7 +57,7 @@ lint: setup
 docs: setup
 	$(SAY) "Writing the site of docs/ into build/site"
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "open build/site/index.html"
+	@echo "open build/site/index.html; its search needs a server: python3 -m http.server -d build/site"
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -100,9 +100,16 @@ def test_the_program_is_the_installed_one(installed: Path, tmp_path: Path):
     assert Path(place.strip()).is_relative_to(installed.parent)
 
 
-def test_shipped_chains_are_found_by_name(installed: Path, tmp_path: Path):
-    names = [path.stem for path in (ROOT / "chains").glob("*.yaml")]
-    code = f"from ray_compt.config import find_chain; print(*map(find_chain, {names}), sep='\\n')"
+@pytest.mark.parametrize(
+    "find, folder",
+    [
+        ("from ray_compt.config import find_chain as find", "chains"),
+        ("from ray_compt.config.sweep_file import find_sweep as find", "chains/sweeps"),
+    ],
+)
+def test_shipped_files_are_found_by_name(installed: Path, tmp_path: Path, find: str, folder: str):
+    names = [path.stem for path in (ROOT / folder).glob("*.yaml")]
+    code = f"{find}; print(*map(find, {names}), sep='\\n')"
     places = [Path(place) for place in run(installed / "python", "-c", code, cwd=tmp_path).split()]
     assert [place.stem for place in places] == names
     assert all(place.is_relative_to(installed.parent) for place in places)
@@ -113,8 +120,3 @@ def test_a_shipped_chain_is_planned(installed: Path, tmp_path: Path):
         run(installed / "compt", "plan", "vit_4", "--samples", "2890000", "--json", cwd=tmp_path)
     )
     assert planned["acceleration"] == pytest.approx(5.57, abs=0.01)
-
-
-def test_a_shipped_sweep_is_read(installed: Path, tmp_path: Path):
-    shown = json.loads(run(installed / "compt", "tune", "digits_quick", "--dry-run", "--json", cwd=tmp_path))
-    assert shown["candidates"]
