@@ -14,7 +14,7 @@ STAMP := $(VENV)/installed-$(EXTRAS)
 SAY := @printf '\n==> %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults lint format clean distclean
+.PHONY: help setup demo test test-faults lint docs format clean distclean
 
 help:
 	@echo "make setup      create $(VENV) and install everything in it (8 GB on disk, once)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test       run the test suite (some 14 minutes on 2 cores)"
 	@echo "make test-faults  kill, stop and drain on a cluster of several nodes (some 40 minutes)"
 	@echo "make lint       ruff and mypy"
+	@echo "make docs       write the site of docs/ into build/site"
 	@echo "make format     let ruff format the code"
 	@echo "make clean      remove caches and build output"
 	@echo "make distclean  remove $(VENV) too; runs/ is never removed"
@@ -52,6 +53,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(SAY) "Writing the site of docs/ into build/site"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/site/index.html; its search needs a server: python3 -m http.server -d build/site"
 
 format: setup
 	$(BIN)/ruff check --fix .

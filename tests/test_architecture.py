@@ -12,10 +12,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "ray_compt"
@@ -221,6 +227,20 @@ def test_pure_rooms_name_no_ray():
 def test_pure_rooms_load_no_ray():
     loaded = loaded_after("\n".join(f"import {module_name(file)}" for file in files_of(PURE)))
     assert "ray" not in loaded
+
+
+def test_pure_rooms_are_checked_as_strictly_as_mypy_can():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    strict = [
+        pattern
+        for override in options["overrides"]
+        if override.get("disallow_untyped_defs") and override.get("warn_return_any")
+        for pattern in override["module"]
+    ]
+    names = [module_name(file) for file in files_of(PURE)]
+    # `room.*` holds for the room's own __init__ too.
+    loose = [n for n in names if not any(fnmatch(n, p) or n == p.removesuffix(".*") for p in strict)]
+    assert not loose, f"name these among the strict modules of pyproject.toml: {loose}"
 
 
 def test_light_rooms_import_nothing_heavy_at_the_top():

@@ -37,11 +37,12 @@ class Node:
         return self.value
 
     def child(self, key: Key) -> Node | None:
+        found: Node | None = None
         if isinstance(self.value, dict):
-            return self.value.get(key)
-        if isinstance(self.value, list) and isinstance(key, int) and 0 <= key < len(self.value):
-            return self.value[key]
-        return None
+            found = self.value.get(key)
+        elif isinstance(self.value, list) and isinstance(key, int) and 0 <= key < len(self.value):
+            found = self.value[key]
+        return found
 
     def children(self) -> Iterable[Node]:
         if isinstance(self.value, dict):

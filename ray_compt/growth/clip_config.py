@@ -41,16 +41,16 @@ class ClipConfig:
 
     @property
     def image_heads(self) -> int:
-        return self.vision.width // self.vision.head_width
+        return int(self.vision.width // self.vision.head_width)
 
     @property
     def image_head_width(self) -> int:
         """Channels of a head: open_clip rounds the number of heads down, so it may exceed `head_width`."""
-        return self.vision.width // self.image_heads
+        return int(self.vision.width // self.image_heads)
 
     @property
     def text_head_width(self) -> int:
-        return self.text.width // self.text.heads
+        return int(self.text.width // self.text.heads)
 
     @property
     def image_grid(self) -> tuple[int, int]:

@@ -130,7 +130,7 @@ class MeanPadded(Expansion):
 
     @property
     def scale(self) -> float:
-        return (self.grown / self.size) ** 0.5
+        return float((self.grown / self.size) ** 0.5)
 
     def write(self, weight: Tensor, axis: int) -> Tensor:
         mean = weight.mean(axis, keepdim=True)
@@ -206,7 +206,7 @@ class BeforeEntryNorm(Expansion):
 
     @property
     def scale(self) -> float:
-        return (self.grown / len(self.a)) ** 0.5
+        return float((self.grown / len(self.a)) ** 0.5)
 
     @property
     def signs(self) -> Tensor:
@@ -238,7 +238,7 @@ class Map(Expansion):
 
     def delta(self, gradient: Tensor, axis: int, power: int = 1) -> Tensor:
         # The pseudo-inverse of orthogonal columns of length sqrt(r) is Eᵀ/r: the deltas of unit features are exact.
-        inverse = torch.linalg.pinv(self.matrix).to(gradient.dtype) ** power
+        inverse: Tensor = torch.linalg.pinv(self.matrix).to(gradient.dtype) ** power
         return (gradient.movedim(axis, -1) @ inverse).movedim(-1, axis)
 
 

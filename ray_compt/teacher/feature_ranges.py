@@ -115,8 +115,9 @@ class WindowRows:
                 self.parts.append(Part(segment, at))
                 at += segment.hi - segment.lo
         # int64 [batches, rows of a batch], in the order in which the pipeline gives them (`windows.read_window`).
-        self._rows = np.concatenate(numbers, axis=1)
+        self._rows: np.ndarray = np.concatenate(numbers, axis=1)
 
     def rows(self, step: int) -> np.ndarray:
         """int64 [n]: for each row of the worker's batch of `step`, the number of its sample among the window's."""
-        return self._rows[step - self.steps.start]
+        rows: np.ndarray = self._rows[step - self.steps.start]
+        return rows

@@ -94,7 +94,7 @@ def test_other_extras_are_installed(installed: Path):
     assert ".[dev,gcs]" in make(installed, "setup", "EXTRAS=dev,gcs", "--dry-run").stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "docs"])
 def test_each_newcomers_command_sets_up_first(checkout: Path, target: str):
     steps = make(checkout, target, "--dry-run").stdout
     assert "pip install" in steps

@@ -70,6 +70,14 @@ def test_wheel_holds_the_reports_templates(names: set[str]):
     assert templates <= names
 
 
+def test_wheel_says_that_it_is_typed(names: set[str]):
+    assert "ray_compt/py.typed" in names
+
+
+def test_wheel_offers_the_extras(metadata: Message):
+    assert {"eval", "s3", "gcs", "docs", "dev"} <= set(metadata.get_all("Provides-Extra") or [])
+
+
 def test_wheel_holds_nothing_else(names: set[str]):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"ray_compt"}
 

@@ -1,4 +1,4 @@
-"""The shipped chains cost what docs/cost.md says."""
+"""The shipped chains cost what docs/cost.md, the first pages and the picture of a chain say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ray_compt.plan import ChainCost, plan_chain, rows, summary
 
 from .conftest import CC3M
 
-DOCS = (Path(__file__).parents[2] / "docs" / "cost.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
 NO_TEACHER, ONE_CAPTION = "transfer.distill.weight=0", "data.captions_per_image=1"
 
 
@@ -25,14 +26,29 @@ def table_row(start: str) -> str:
     return next(line for line in DOCS.splitlines() if line.startswith(f"| {start}"))
 
 
-def test_the_printed_plan_of_vit_4():
+@pytest.mark.parametrize("page", ["docs/cost.md", "docs/index.md", "README.md"])
+def test_the_printed_plan_of_vit_4(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
     cost = shipped("vit_4")
     assert f"{cost.largest_share:.0%}" == "28%"
     assert cost.acceleration == pytest.approx(5.6, abs=0.05)
     for cells in rows(cost):
-        assert re.search(r"\n" + r" +".join(map(re.escape, cells)) + r"\n", DOCS), cells
+        assert re.search(r"\n" + r" +".join(map(re.escape, cells)) + r"\n", text), cells
     for sentence in summary(cost):
-        assert sentence in DOCS
+        assert sentence in text
+
+
+def test_the_picture_of_a_chain():
+    picture = (ROOT / "docs" / "images" / "chain.svg").read_text(encoding="utf-8")
+    chain = load_chain("vit_4")
+    cost = plan_chain(chain, chain.data.samples)
+    for stage, (_, model, parameters, *_) in zip(cost.stages, rows(cost)):
+        assert f">{model.removesuffix('-16')}<" in picture
+        assert f">{parameters}<" in picture
+        assert f">{stage.epochs:g} epochs<" in picture
+        assert re.search(rf"[> ]{stage.share:.0%}".replace("%", " %"), picture)
+    assert f"{cost.largest_share:.0%}".replace("%", " %") in picture
+    assert f"{cost.acceleration:.2f} times" in picture
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def fit(measured: Measured, *, draws: int = DRAWS, seed: int = 0) -> Fit:
         def weight(points: Array, rows: NDArray[np.intp], spread: Array = spread) -> Array:
             thetas = reference.at(points)
             weighed = problem.misses(thetas) / spread[rows][:, problem.kinds]
-            return (points**2 - thetas**2).sum(axis=1) / 2 - (weighed**2).sum(axis=1) / 2
+            moved: Array = (points**2 - thetas**2).sum(axis=1)
+            missed: Array = (weighed**2).sum(axis=1)
+            return moved / 2 - missed / 2
 
         points = slice_step(points, weight, random)
     thetas = reference.at(points)
