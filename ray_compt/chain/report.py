@@ -17,7 +17,7 @@ from ray_compt.report.html.document import save_document
 from ray_compt.report.html.examples import Examples, choose_examples, embed_examples
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.page import Section, render
-from ray_compt.report.html.read import read_bad_samples, read_curves, read_events
+from ray_compt.report.html.read import read_bad_samples, read_curves, read_events, read_tasks
 from ray_compt.report.published import public, without_credentials
 from ray_compt.storage import Place, open_place
 
@@ -106,6 +106,7 @@ def _stage(
         metrics=entry.metrics,
         grown_metrics=entry.grown_metrics,
         error=entry.error,
+        tasks=read_tasks(place),
         curves=read_curves(place, config.train.global_batch),
         events=read_events(place),
         bad_count=entry.bad_samples,

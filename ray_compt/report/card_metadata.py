@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 TAGS = ("clip", "ray_compt", "chain-of-models-pre-training")
 NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
     "zero_shot_top1": "zero-shot top-1",
     "zero_shot_top5": "zero-shot top-5",
     "zero_shot_mean_per_class": "zero-shot mean per class",

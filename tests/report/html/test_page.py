@@ -78,6 +78,7 @@ def test_the_figures_are_plain_json(page: str) -> None:
     assert set(figures) == {
         "plot-accuracy",
         *(f"plot-0-{name}" for name in ("cost", "losses", "growth", "workers", "speed")),
+        *(f"plot-0-{name}" for name in ("intervals", "calibration", "robustness")),
     }
     for name in figures:
         assert f'<div class="plot" id="{name}">' in page
