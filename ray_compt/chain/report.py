@@ -8,6 +8,7 @@ from ray_compt import __version__
 from ray_compt.chain.environment import read_starts
 from ray_compt.chain.folder import RunFolder
 from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.lock import NAME as DRIVER
 from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.config.yaml_io import write_yaml
 from ray_compt.errors import UserError
@@ -22,23 +23,32 @@ from ray_compt.report.published import public, without_credentials
 from ray_compt.storage import Place, open_place
 
 FILE = "report.html"
+NOT_ASKED = "they were not asked for (--no-examples)."
 
 
-def write_report(runs: Sequence[str], out: Place, *, examples: bool = True) -> list[RunFacts]:
+class NothingToShow(UserError):
+    """A run that has not taken a step."""
+
+
+def write_report(
+    runs: Sequence[str], out: Place, *, examples: bool = True, no_examples: str = NOT_ASKED
+) -> list[RunFacts]:
     """Write one report about runs, whole or not at all; their folders are only read.
 
     Args:
         runs: run folders, paths or URLs, at least one.
         out: the file.
         examples: embed a few validation samples of each run and show them.
+        no_examples: what stands in their place where that is not wanted.
 
     Returns:
         What it is about.
 
     Raises:
-        UserError: no run there, one without a finished stage, or a file that cannot be written.
+        NothingToShow: a run that has not taken a step.
+        UserError: no run there, or a file that cannot be written.
     """
-    sections = [_section(RunFolder(open_place(run)), examples) for run in runs]
+    sections = [_section(RunFolder(open_place(run)), None if examples else no_examples) for run in runs]
     save_document(render(sections, version=__version__), out)
     return [section.run for section in sections]
 
@@ -47,7 +57,8 @@ def read_run(folder: RunFolder) -> RunFacts:
     """What a run folder says.
 
     Raises:
-        UserError: no run there, or one without a finished stage.
+        NothingToShow: it has not taken a step.
+        UserError: no run there.
     """
     return _read(folder)[0]
 
@@ -55,8 +66,8 @@ def read_run(folder: RunFolder) -> RunFacts:
 def _read(folder: RunFolder) -> tuple[RunFacts, Chain]:
     ledger = Ledger.open(folder.ledger_file)
     chain = folder.read_chain()
-    if not any(entry.state == "done" for entry in (*ledger.stages, *ledger.individual)):
-        raise UserError(
+    if not any(entry.state == "done" or entry.steps for entry in (*ledger.stages, *ledger.individual)):
+        raise NothingToShow(
             "no stage of this run is done yet",
             where=str(folder.path),
             mend="wait for one; until then `compt train` shows how far it is",
@@ -94,7 +105,7 @@ def _stage(
         name=entry.name,
         folder=entry.folder,
         model=entry.model,
-        state=entry.state,
+        state=_state(folder, entry),
         epochs=entry.epochs,
         parameters=entry.parameters or planned.parameters,
         steps=entry.steps,
@@ -114,6 +125,14 @@ def _stage(
     )
 
 
+def _state(folder: RunFolder, entry: StageEntry) -> str:
+    """The ledger's, which still says "running" of a stage that was stopped: then nobody drives any more."""
+    if entry.state != "running":
+        return entry.state
+    driver = folder.path / DRIVER
+    return entry.state if driver.is_file() and driver.read_text().strip() else "stopped"
+
+
 def _individual(
     folder: RunFolder, chain: Chain, ledger: Ledger, cost: ChainCost, stages: Sequence[StageFacts]
 ) -> list[StageFacts]:
@@ -126,10 +145,11 @@ def _individual(
     ]
 
 
-def _section(folder: RunFolder, wanted: bool) -> Section:
+def _section(folder: RunFolder, no_examples: str | None) -> Section:
+    """A run's section; `no_examples` says why its examples are not wanted, None: they are."""
     run, chain = _read(folder)
-    if not wanted:
-        return Section(run, None, "they were not asked for (--no-examples).")
+    if no_examples is not None:
+        return Section(run, None, no_examples)
     done = [stage for stage in run.stages if stage.done]
     if not done:
         return Section(run, None, "no stage of the chain is done yet.")

@@ -65,7 +65,8 @@ class StageFacts:
     """One stage of a chain, or one model trained alone.
 
     Attributes:
-        name, folder, model, state, epochs, parameters, growth, error: as in the ledger.
+        name, folder, model, epochs, parameters, growth, error: as in the ledger.
+        state: likewise, or "stopped" where nobody trains on.
         steps, planned_steps: optimizer steps taken, and those of the whole stage.
         student_macs, teacher_macs: of its training so far.
         seconds: wall-clock time so far.
