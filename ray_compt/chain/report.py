@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ray_compt import __version__
 from ray_compt.chain.environment import read_starts
 from ray_compt.chain.folder import RunFolder
-from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.ledger import FINETUNED, Ledger, StageEntry
 from ray_compt.chain.lock import NAME as DRIVER
 from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.config.yaml_io import write_yaml
@@ -83,6 +83,7 @@ def _read(folder: RunFolder) -> tuple[RunFacts, Chain]:
         individual=_individual(folder, chain, ledger, cost, stages),
         cost=cost,
         starts=read_starts(folder.path),
+        finetuned=all(entry.growth == FINETUNED for entry in ledger.stages),
     )
     return facts, chain
 
@@ -97,7 +98,7 @@ def _stage(
 ) -> StageFacts:
     place = folder.stage(entry)
     student, teacher = entry.macs - entry.teacher_macs, entry.teacher_macs
-    if entry.state != "done":
+    if entry.state != "done" and entry.growth != FINETUNED:
         student = planned.student_macs * entry.steps // planned.steps
         taught = min(entry.steps, planned.teacher_steps)
         teacher = planned.teacher_macs * taught // max(1, planned.teacher_steps)

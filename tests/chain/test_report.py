@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ray_compt.chain.folder import RunFolder
-from ray_compt.chain.ledger import Ledger
+from ray_compt.chain.ledger import FINETUNED, Ledger
 from ray_compt.chain.report import FILE, read_run, write_report
 from ray_compt.errors import UserError
 from ray_compt.storage import open_place
@@ -69,6 +69,13 @@ def test_a_run_without_a_finished_stage_is_shown_from_its_first_step_on(lived: P
     _change(lived, 0, state="failed", steps=3, error="no room", metrics={})
     text = _text(lived)
     assert "01-small is failed" in text and "no room" in text and "plot-0-losses" in text
+
+
+def test_a_fine_tuning_under_way_has_cost_what_its_ledger_says(lived: Path) -> None:
+    for number in (0, 1):
+        _change(lived, number, growth=FINETUNED, state="running", steps=10, macs=700, teacher_macs=0)
+    run = read_run(RunFolder(open_place(lived)))
+    assert run.finetuned and [stage.macs for stage in run.stages] == [700, 700]
 
 
 def test_a_report_only_reads_and_is_whole(lived: Path, tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ class RunFacts:
             first stage.
         cost: the plan.
         starts: what it ran with (`environment.json`), oldest first.
+        finetuned: one trained model on labelled pictures, no chain: there is nothing to hold its cost against, and
+            `cost` is not its.
     """
 
     name: str
@@ -128,6 +130,7 @@ class RunFacts:
     individual: Sequence[StageFacts]
     cost: ChainCost
     starts: Sequence[Mapping[str, Any]] = ()
+    finetuned: bool = False
 
     @property
     def done(self) -> bool:

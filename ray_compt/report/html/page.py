@@ -112,11 +112,13 @@ def cards(run: RunFacts) -> list[tuple[str, str, str]]:
     if last is not None and key is not None:
         alone = next((stage for stage in run.individual if stage.name == last.name and stage.done), None)
         beside = f"alone {percent(alone.metrics.get(key))}" if alone else "not trained alone"
+        beside = "" if run.finetuned else beside
         found.append((f"{metric_name(key)} of {last.name}", percent(last.metrics[key]), beside))
     spent, planned = run.chain_macs, run.cost.chain_macs
     if not spent:
-        # A run that counts no MACs, as fine-tuning, or that has taken no step.
         return found
+    if run.finetuned:
+        return [*found, ("fine-tuning", format_count(spent), "training MACs")]
     how = (
         "spent so far" if not all(stage.done for stage in run.stages) else "training MACs, teachers included"
     )
