@@ -27,6 +27,7 @@ from ray_compt.chain.classifier import (
     initial_file,
     write_initial,
 )
+from ray_compt.chain.finetune_card import write_missing_card
 from ray_compt.chain.folder import RunFolder, open_run, refuse_chains_folder, run_place
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import FINETUNED, Ledger, StageEntry
@@ -163,6 +164,7 @@ def finetune_model(
                 raise
         found = record.content
         spent = _spent(chain, plan, asked, found["classes"], found["steps"])
+        write_missing_card(folder, chain, plan, ledger, found, spent)
         before, after = percent(found["before"]), percent(found["after"])
         _print_table(terminal, asked, found, ledger.stages[0], spent)
         terminal.line(f"top-1 on the validation split: {before} before, {after} after; {found['folder']}")

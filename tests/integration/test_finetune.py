@@ -7,6 +7,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -65,6 +66,10 @@ def test_a_model_is_fine_tuned_and_the_same_command_again_finds_it_done(tmp_path
     after = load_state(result)
     moved = {name for name in before if not torch.equal(before[name].reshape(-1), after[name].reshape(-1))}
     assert moved and all(name.startswith("visual.") for name in moved), "the text tower must stay as it was"
+
+    card = ModelCard((result / "README.md").read_text())
+    assert card.data.eval_results[0].metric_value == record["after"]
+    assert f"Fine-tuned from: `{tmp_path / 'model'}`" in card.text and "10 classes" in card.text
 
     # Neither needs Ray, nor another process.
     again = CliRunner().invoke(app, [str(part) for part in command])
