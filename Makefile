@@ -37,7 +37,7 @@ demo: setup
 test: setup
 ifeq ($(strip $(ARGS)),)
 	$(SAY) "Running the quick tests on all cores"
-	@$(BIN)/python -m pytest --ignore=tests/faults -m "not integration" -n logical
+	@$(BIN)/python -m pytest --ignore=tests/faults -m "not integration" -n logical --dist worksteal
 	$(SAY) "Running the tests that start Ray, three at a time: they wait for processes half of the time"
 	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile
 else

@@ -12,7 +12,8 @@ from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
 from ray_compt.plan import individual_epochs, individual_macs
-from ray_compt.report.model_card import CARD_FILE, CardFacts, Lesson, model_card
+from ray_compt.report.card_parts import CARD_FILE
+from ray_compt.report.model_card import CardFacts, Lesson, model_card
 from ray_compt.train.disk import explained
 
 PACKAGES = ("torch", "open_clip_torch", "deepspeed", "ray")
@@ -44,7 +45,7 @@ def write_card(folder: RunFolder, chain: Chain, samples: int, lineage: Sequence[
         alone_epochs=individual_epochs(chain),
         alone_macs=individual_macs(chain, plan.macs, plan.config.train.global_batch, samples),
         metrics=entry.metrics,
-        versions=_versions(),
+        versions=versions(),
     )
     place = folder.stage(entry) / CARD_FILE
     with explained(str(place)):
@@ -81,6 +82,7 @@ def _lesson(plan: StagePlan, entry: StageEntry) -> Lesson:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what trains a model, by name."""
     found = {name: metadata.version(name) for name in PACKAGES}
     return {"ray_compt": __version__, **found, "Python": platform.python_version()}

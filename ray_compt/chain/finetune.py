@@ -27,9 +27,10 @@ from ray_compt.chain.classifier import (
     initial_file,
     write_initial,
 )
+from ray_compt.chain.finetune_card import write_missing_card
 from ray_compt.chain.folder import RunFolder, open_run, refuse_chains_folder, run_place
 from ray_compt.chain.inputs import Inputs, open_inputs
-from ray_compt.chain.ledger import Ledger
+from ray_compt.chain.ledger import FINETUNED, Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.needs import chain_needs
 from ray_compt.chain.placement import within_machine
@@ -40,6 +41,7 @@ from ray_compt.data import make_preprocess
 from ray_compt.errors import UserError, placed
 from ray_compt.models import open_pretrained
 from ray_compt.models.store import WEIGHTS_FILE
+from ray_compt.plan import FinetuningMacs, finetuning_macs, format_count
 from ray_compt.report.terminal import Terminal, percent
 from ray_compt.storage import JsonLines, Place
 from ray_compt.train.classification import Classification
@@ -49,6 +51,7 @@ from ray_compt.train.metrics import record_evaluation
 from ray_compt.train.stage import train_stage
 
 FILE, STAGE = "finetune.json", "finetuned"
+COLUMNS = ("model", "parameters", "classes", "MACs", "epochs", "top-1 before", "top-1 after", "seconds")
 # A trained tower bears small steps only; further ones with --set.
 DEFAULTS: dict[str, Any] = {"global_batch": 256, "lr": 1e-5, "weight_decay": 0.1, "warmup_steps": 100}
 
@@ -160,9 +163,44 @@ def finetune_model(
                 ledger.update(ledger.stages[0], state="failed", error=str(error))
                 raise
         found = record.content
+        spent = _spent(chain, plan, asked, found["classes"], found["steps"])
+        write_missing_card(folder, chain, plan, ledger, found, spent)
         before, after = percent(found["before"]), percent(found["after"])
+        _print_table(terminal, asked, found, ledger.stages[0], spent)
         terminal.line(f"top-1 on the validation split: {before} before, {after} after; {found['folder']}")
         return found
+
+
+def _prompts(chain: Chain, asked: Asked) -> Sequence[str]:
+    """What the head begins as."""
+    return chain.data.class_templates if asked.head == "zero-shot" else ()
+
+
+def _spent(chain: Chain, plan: StagePlan, asked: Asked, classes: int, steps: int) -> FinetuningMacs:
+    return finetuning_macs(
+        plan.macs,
+        width=plan.model["embed_dim"],
+        classes=classes,
+        prompts=classes * len(_prompts(chain, asked)),
+        global_batch=plan.config.train.global_batch,
+        steps=steps,
+    )
+
+
+def _print_table(
+    terminal: Terminal, asked: Asked, found: dict[str, Any], entry: StageEntry, spent: FinetuningMacs
+) -> None:
+    cells = (
+        entry.model,
+        format_count(entry.parameters),
+        str(found["classes"]),
+        format_count(spent.total),
+        f"{entry.epochs:g}",
+        percent(found["before"]),
+        percent(found["after"]),
+        f"{entry.seconds:.0f}",
+    )
+    terminal.table(f"fine-tuning of {asked.model}", COLUMNS, [cells])
 
 
 class _Record:
@@ -218,8 +256,7 @@ class _Run:
         earlier = entry.seconds
         classes = self._classes()
         job = self._job(classes, on_this_machine=on_this_machine, verbose=verbose)
-        templates = self.chain.data.class_templates if self.asked.head == "zero-shot" else ()
-        write_initial(job.path, self.source.model, job.model, classes, templates)
+        write_initial(job.path, self.source.model, job.model, classes, _prompts(self.chain, self.asked))
         if self.record.content["before"] is None:
             self.record.update(before=self._top1(job, classes, (str(initial_file(job.path)),)))
         entry = self.ledger.update(
@@ -227,7 +264,7 @@ class _Run:
             state="running",
             error=None,
             parameters=self.plan.parameters,
-            growth="fine-tuned",
+            growth=FINETUNED,
             data=self.inputs.train.digest,
         )
         self.terminal.line(
@@ -236,27 +273,40 @@ class _Run:
         )
         bad = BadSamples(job.path, self.inputs.train.bad)
         with self.terminal.stage(entry.name, job.steps) as lines:
-            listener = Listener(self.ledger, entry, lines, bad, JsonLines(job.path, EVENTS), earlier, started)
+            listener = Listener(
+                self.ledger,
+                entry,
+                lines,
+                bad,
+                JsonLines(job.path, EVENTS),
+                earlier,
+                started,
+                costs=lambda step, _: {"macs": self._spent(classes, step).total},
+            )
             try:
                 trained = train_stage(job, served=False, listen=listener)
             finally:
                 listener.store()
         export(job, trained, classes, self.asked.model)
         after = self._top1(job, classes, (str(job.path / WEIGHTS_FILE), str(job.path / HEAD_FILE)))
-        record_evaluation(job.path, job.steps, {"top1": after})
         progress = trained.progress
+        spent = self._spent(classes, progress.step)
+        record_evaluation(job.path, job.steps, {"top1": after, "macs": float(spent.total)})
         self.record.update(
             after=after,
             classes=len(classes),
             folder=str(job.path),
             steps=progress.step,
             samples=progress.samples,
+            macs=spent.total,
+            frozen_macs=spent.frozen,
         )
         self.ledger.update(
             self.ledger.stages[0],
             state="done",
             steps=progress.step,
             samples=progress.samples,
+            macs=spent.total,
             seconds=round(earlier + time.monotonic() - started, 1),
             samples_per_second=samples_per_second(progress.samples, progress.seconds),
             metrics={"top1": after},
@@ -264,6 +314,9 @@ class _Run:
         )
         # Last of all: until here it may be needed again.
         (job.path / "initial").remove()
+
+    def _spent(self, classes: Sequence[str], steps: int) -> FinetuningMacs:
+        return _spent(self.chain, self.plan, self.asked, len(classes), steps)
 
     def _classes(self) -> tuple[str, ...]:
         """The training split's classes.

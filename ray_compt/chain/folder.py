@@ -6,7 +6,7 @@ runs/NAME/
   driver.json             who trains here now; empty where nobody does
   environment.json        versions, machines and command of every start
   tracking.json           its identities in experiment trackers, where asked for
-  report.html             the run to look at, made when all stages are done
+  report.html             the run to look at, made whenever `compt train` ends
   index/                  the shards' indexes and their list
   01-ViT-T-16/            a stage
     initial/              grown weights (and moments, where carried), until the stage is done

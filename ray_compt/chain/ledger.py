@@ -18,6 +18,8 @@ from ray_compt.storage import Place
 from ray_compt.train.disk import explained
 
 SCHEMA = 1
+# How the weights of a fine-tuned model were made.
+FINETUNED = "fine-tuned"
 State = Literal["pending", "running", "done", "failed"]
 
 

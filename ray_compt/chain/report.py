@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ray_compt import __version__
 from ray_compt.chain.environment import read_starts
 from ray_compt.chain.folder import RunFolder
-from ray_compt.chain.ledger import Ledger, StageEntry
+from ray_compt.chain.ledger import FINETUNED, Ledger, StageEntry
+from ray_compt.chain.lock import NAME as DRIVER
 from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.config.yaml_io import write_yaml
 from ray_compt.errors import UserError
@@ -17,28 +18,37 @@ from ray_compt.report.html.document import save_document
 from ray_compt.report.html.examples import Examples, choose_examples, embed_examples
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.page import Section, render
-from ray_compt.report.html.read import read_bad_samples, read_curves, read_events
+from ray_compt.report.html.read import read_bad_samples, read_curves, read_events, read_tasks
 from ray_compt.report.published import public, without_credentials
 from ray_compt.storage import Place, open_place
 
 FILE = "report.html"
+NOT_ASKED = "they were not asked for (--no-examples)."
 
 
-def write_report(runs: Sequence[str], out: Place, *, examples: bool = True) -> list[RunFacts]:
+class NothingToShow(UserError):
+    """A run that has not taken a step."""
+
+
+def write_report(
+    runs: Sequence[str], out: Place, *, examples: bool = True, no_examples: str = NOT_ASKED
+) -> list[RunFacts]:
     """Write one report about runs, whole or not at all; their folders are only read.
 
     Args:
         runs: run folders, paths or URLs, at least one.
         out: the file.
         examples: embed a few validation samples of each run and show them.
+        no_examples: what stands in their place where that is not wanted.
 
     Returns:
         What it is about.
 
     Raises:
-        UserError: no run there, one without a finished stage, or a file that cannot be written.
+        NothingToShow: a run that has not taken a step.
+        UserError: no run there, or a file that cannot be written.
     """
-    sections = [_section(RunFolder(open_place(run)), examples) for run in runs]
+    sections = [_section(RunFolder(open_place(run)), None if examples else no_examples) for run in runs]
     save_document(render(sections, version=__version__), out)
     return [section.run for section in sections]
 
@@ -47,7 +57,8 @@ def read_run(folder: RunFolder) -> RunFacts:
     """What a run folder says.
 
     Raises:
-        UserError: no run there, or one without a finished stage.
+        NothingToShow: it has not taken a step.
+        UserError: no run there.
     """
     return _read(folder)[0]
 
@@ -55,8 +66,8 @@ def read_run(folder: RunFolder) -> RunFacts:
 def _read(folder: RunFolder) -> tuple[RunFacts, Chain]:
     ledger = Ledger.open(folder.ledger_file)
     chain = folder.read_chain()
-    if not any(entry.state == "done" for entry in (*ledger.stages, *ledger.individual)):
-        raise UserError(
+    if not any(entry.state == "done" or entry.steps for entry in (*ledger.stages, *ledger.individual)):
+        raise NothingToShow(
             "no stage of this run is done yet",
             where=str(folder.path),
             mend="wait for one; until then `compt train` shows how far it is",
@@ -72,6 +83,7 @@ def _read(folder: RunFolder) -> tuple[RunFacts, Chain]:
         individual=_individual(folder, chain, ledger, cost, stages),
         cost=cost,
         starts=read_starts(folder.path),
+        finetuned=all(entry.growth == FINETUNED for entry in ledger.stages),
     )
     return facts, chain
 
@@ -86,7 +98,7 @@ def _stage(
 ) -> StageFacts:
     place = folder.stage(entry)
     student, teacher = entry.macs - entry.teacher_macs, entry.teacher_macs
-    if entry.state != "done":
+    if entry.state != "done" and entry.growth != FINETUNED:
         student = planned.student_macs * entry.steps // planned.steps
         taught = min(entry.steps, planned.teacher_steps)
         teacher = planned.teacher_macs * taught // max(1, planned.teacher_steps)
@@ -94,7 +106,7 @@ def _stage(
         name=entry.name,
         folder=entry.folder,
         model=entry.model,
-        state=entry.state,
+        state=_state(folder, entry),
         epochs=entry.epochs,
         parameters=entry.parameters or planned.parameters,
         steps=entry.steps,
@@ -106,11 +118,20 @@ def _stage(
         metrics=entry.metrics,
         grown_metrics=entry.grown_metrics,
         error=entry.error,
+        tasks=read_tasks(place),
         curves=read_curves(place, config.train.global_batch),
         events=read_events(place),
         bad_count=entry.bad_samples,
         bad_samples=read_bad_samples(place),
     )
+
+
+def _state(folder: RunFolder, entry: StageEntry) -> str:
+    """The ledger's, which still says "running" of a stage that was stopped: then nobody drives any more."""
+    if entry.state != "running":
+        return entry.state
+    driver = folder.path / DRIVER
+    return entry.state if driver.is_file() and driver.read_text().strip() else "stopped"
 
 
 def _individual(
@@ -125,10 +146,11 @@ def _individual(
     ]
 
 
-def _section(folder: RunFolder, wanted: bool) -> Section:
+def _section(folder: RunFolder, no_examples: str | None) -> Section:
+    """A run's section; `no_examples` says why its examples are not wanted, None: they are."""
     run, chain = _read(folder)
-    if not wanted:
-        return Section(run, None, "they were not asked for (--no-examples).")
+    if no_examples is not None:
+        return Section(run, None, no_examples)
     done = [stage for stage in run.stages if stage.done]
     if not done:
         return Section(run, None, "no stage of the chain is done yet.")

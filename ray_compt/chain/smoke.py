@@ -25,7 +25,7 @@ from ray_compt.errors import UserError
 from ray_compt.evaluate.result import EVALUATION_FILE
 from ray_compt.evaluate.suites import CORE, check_suite
 from ray_compt.models.store import WEIGHTS_FILE
-from ray_compt.report.model_card import CARD_FILE
+from ray_compt.report.card_parts import CARD_FILE
 from ray_compt.storage import Place, open_place
 
 SHARD = "smoke.tar"

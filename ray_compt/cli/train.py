@@ -89,39 +89,18 @@ def _train(
 
         return smoke_test(chain, run_dir, address=address, console=console, verbose=verbose)
     from ray_compt.chain import train_chain
+    from ray_compt.chain.closing_report import reported
 
-    ledger = train_chain(
-        chain,
-        run_dir,
-        individual=individual,
-        address=address,
-        console=console,
-        verbose=verbose,
-        command=["compt", *sys.argv[1:]],
-        track=[service.value for service in track],
-        store=store,
-    )
-    _report(run_dir, console)
-    return ledger
-
-
-def _report(run_dir: str, console: Any) -> None:
-    """Leave the report in the run folder; the run is done, whatever comes of it."""
-    from rich.text import Text
-
-    from ray_compt.chain.folder import run_place
-    from ray_compt.errors import UserError
-
-    try:
-        from ray_compt.chain.report import FILE, write_report
-
-        place = run_place(run_dir) / FILE
-        write_report([run_dir], place)
-    except Exception as error:
-        reason = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        line = Text(
-            f"! no report: {' '.join(reason.split())}; `compt report {run_dir}` tries again", style="yellow"
+    with reported(run_dir, console) as watch:
+        return train_chain(
+            chain,
+            run_dir,
+            individual=individual,
+            address=address,
+            console=console,
+            verbose=verbose,
+            command=["compt", *sys.argv[1:]],
+            track=[service.value for service in track],
+            store=store,
+            watch=watch,
         )
-    else:
-        line = Text(f"report: {place}")
-    console.print(line, soft_wrap=True)

@@ -118,7 +118,9 @@ def _show(plan: Any, as_json: bool) -> None:
     from ray_compt.plan import format_count, plan_chain
 
     sampled = plan.sweep.search.algorithm in ("tpe", "nsga2")
-    listed = [] if sampled else list(plan.candidates().candidates)
+    found = None if sampled else plan.candidates()
+    listed = [] if found is None else list(found.candidates)
+    notes = [*plan.notes, *(() if found is None else found.notes)]
     rows: list[dict[str, Any]] = []
     counts: dict[str, int] = {}
     for candidate in listed:
@@ -130,9 +132,9 @@ def _show(plan: Any, as_json: bool) -> None:
         cost = plan_chain(candidate.chain, counts[text])
         rows.append({"chain": candidate.stages, "values": candidate.values, "macs": cost.chain_macs})
     if as_json:
-        print_json({"name": plan.sweep.name, "candidates": rows, "notes": list(plan.notes)})
+        print_json({"name": plan.sweep.name, "candidates": rows, "notes": notes})
         return
-    for note in plan.notes:
+    for note in notes:
         print(note)
     if sampled:
         chains = ", ".join(plan.base.label(composition) for composition in plan.compositions)

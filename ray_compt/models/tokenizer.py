@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,18 @@ def make_tokenizer(config: dict[str, Any]) -> Callable[[list[str]], torch.Tensor
         UserError: the model's tokenizer lives on the Hugging Face hub, or the text tower's vocabulary is
             smaller than the tokenizer's.
     """
-    from ray_compt.models.word_tokenizer import WordTokenizer
-
     check_tokenizer(config)
     text = config["text_cfg"]
-    return WordTokenizer(
-        context_length=text.get("context_length", CONTEXT_LENGTH), **(text.get("tokenizer_kwargs") or {})
-    )
+    length = text.get("context_length", CONTEXT_LENGTH)
+    return _tokenizer(json.dumps({**(text.get("tokenizer_kwargs") or {}), "context_length": length}))
+
+
+@functools.lru_cache(maxsize=4)
+def _tokenizer(settings: str) -> Callable[[list[str]], torch.Tensor]:
+    """Kept, because reading the vocabulary takes a tenth of a second."""
+    from ray_compt.models.word_tokenizer import WordTokenizer
+
+    return WordTokenizer(**json.loads(settings))
 
 
 def check_tokenizer(config: dict[str, Any], where: str | None = None) -> None:

@@ -15,15 +15,18 @@ from ray_compt.plan.cost import (
     plan_chain,
     training_macs,
 )
+from ray_compt.plan.finetuning import FinetuningMacs, finetuning_macs
 from ray_compt.plan.steps import batches_per_epoch, stage_steps
 from ray_compt.plan.table import HEADER, format_count, rows, summary
 
 __all__ = [
     "HEADER",
     "ChainCost",
+    "FinetuningMacs",
     "StageCost",
     "TrainingMacs",
     "batches_per_epoch",
+    "finetuning_macs",
     "format_count",
     "individual_epochs",
     "individual_macs",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TAGS = ("clip", "ray_compt", "chain-of-models-pre-training")
+PIPELINE = "zero-shot-image-classification"
 NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
     "zero_shot_top1": "zero-shot top-1",
     "zero_shot_top5": "zero-shot top-5",
     "zero_shot_mean_per_class": "zero-shot mean per class",
@@ -22,18 +25,28 @@ NAMES = {
 COUNT = "samples"
 
 _KINDS = (
-    (re.compile(r"zero_shot_top\d+"), "zero-shot-image-classification", "accuracy"),
+    (re.compile(r"zero_shot_top\d+"), PIPELINE, "accuracy"),
+    (re.compile(r"top\d+"), "image-classification", "accuracy"),
     (re.compile(r"(image_to_text|text_to_image)_r\d+"), "image-text-retrieval", "recall"),
 )
 
 
-def metadata(model: str, split: str, metrics: Mapping[str, float]) -> str:
+def metadata(
+    model: str,
+    split: str,
+    metrics: Mapping[str, float],
+    *,
+    pipeline: str = PIPELINE,
+    tags: Sequence[str] = TAGS,
+) -> str:
     """The YAML between the card's `---` lines.
 
     Args:
         model: name of the model in the list of results.
         split: what the metrics were measured on.
         metrics: as in the ledger; those that the hub has a task for become results.
+        pipeline: the hub's name of what the model is for.
+        tags: what it is found by.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -51,8 +64,8 @@ def metadata(model: str, split: str, metrics: Mapping[str, float]) -> str:
     ]
     return ModelCardData(
         library_name="open_clip",
-        pipeline_tag="zero-shot-image-classification",
-        tags=list(TAGS),
+        pipeline_tag=pipeline,
+        tags=list(tags),
         model_name=model,
         eval_results=results or None,
     ).to_yaml()

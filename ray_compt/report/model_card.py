@@ -6,7 +6,7 @@ Nothing is stated that the run does not know: no licence, no base model of the h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,9 @@ from ray_compt.distill.settings import DistillPlan
 from ray_compt.models import Macs
 from ray_compt.plan.table import format_count
 from ray_compt.report.card_metadata import COUNT, metadata, metric_name, metric_value
+from ray_compt.report.card_parts import architecture, card_text, crops, optimiser, split, table, use, versions
 from ray_compt.report.published import code, without_credentials
 
-CARD_FILE = "README.md"
 PAPER = "https://arxiv.org/abs/2604.12391"
 
 
@@ -85,10 +85,9 @@ class CardFacts:
 def model_card(facts: CardFacts) -> str:
     """The text of README.md: metadata in YAML, then Markdown."""
     name = f"{facts.chain.name}/{facts.own.name}"
-    head = metadata(name, _split(facts.chain.data.val), facts.metrics)
+    head = metadata(name, split(facts.chain.data.val), facts.metrics)
     sections = (_introduction, _use, _architecture, _lineage, _data, _recipe, _cost, _evaluation, _versions)
-    body = "\n\n".join("\n".join(section(facts)) for section in (*sections, _limits))
-    return f"---\n{head}\n---\n\n{body}\n"
+    return card_text(head, [section(facts) for section in (*sections, _limits)])
 
 
 def _introduction(facts: CardFacts) -> list[str]:
@@ -108,48 +107,11 @@ def _introduction(facts: CardFacts) -> list[str]:
 
 
 def _use(facts: CardFacts) -> list[str]:
-    return [
-        "## Use",
-        "",
-        "```python",
-        "import open_clip",
-        "",
-        'name = "local-dir:FOLDER"  # this folder; or "hf-hub:USER/REPO" once it is uploaded',
-        "model, _, preprocess = open_clip.create_model_and_transforms(name)",
-        "tokenizer = open_clip.get_tokenizer(name)",
-        "```",
-        "",
-        "On the hub open_clip looks for the weights under a name of its own, so upload three files, from this folder:",
-        "",
-        "```sh",
-        "hf upload USER/REPO model.safetensors open_clip_model.safetensors",
-        "hf upload USER/REPO open_clip_config.json open_clip_config.json",
-        "hf upload USER/REPO README.md README.md",
-        "```",
-    ]
+    return use()
 
 
 def _architecture(facts: CardFacts) -> list[str]:
-    vision, text = facts.config["vision_cfg"], facts.config["text_cfg"]
-    size = vision.get("image_size", facts.chain.data.image_size)
-    return [
-        "## Model",
-        "",
-        f"- Parameters: {facts.own.parameters:,}; embedding of width {facts.config['embed_dim']}",
-        f"- Image tower: {_shape(vision)}, pictures of {size} pixels, "
-        f"{format_count(facts.forward.image)} MACs a picture",
-        f"- Text tower: {_shape(text)}, {text.get('context_length', 77)} tokens, "
-        f"{format_count(facts.forward.text)} MACs a caption",
-    ]
-
-
-def _shape(tower: Mapping[str, Any]) -> str:
-    if tower.get("timm_model_name"):
-        return code(str(tower["timm_model_name"]))
-    parts = [
-        f"{key.replace('_', ' ')} {tower[key]}" for key in ("width", "layers", "patch_size") if key in tower
-    ]
-    return ", ".join(parts) or "open_clip's defaults"
+    return architecture(facts.config, facts.own.parameters, facts.forward, facts.chain.data.image_size)
 
 
 def _lineage(facts: CardFacts) -> list[str]:
@@ -167,7 +129,7 @@ def _lineage(facts: CardFacts) -> list[str]:
         )
         for one in facts.lineage
     ]
-    return ["## Lineage", "", *_table(header, rows)]
+    return ["## Lineage", "", *table(header, rows)]
 
 
 def _teachers(one: Lesson) -> str:
@@ -189,25 +151,21 @@ def _data(facts: CardFacts) -> list[str]:
     return [
         "## Data",
         "",
-        f"- Training: {_split(data.train, quoted=True)}, {facts.training_samples:,} samples, {captions}",
+        f"- Training: {split(data.train, quoted=True)}, {facts.training_samples:,} samples, {captions}",
         f"- Seen in this stage: {own.samples:,} samples in {own.epochs:g} epochs; before it, by its predecessors: "
         f"{sum(one.samples for one in facts.lineage[:-1]):,}",
-        f"- Validation: {_split(data.val, quoted=True)}",
-        f"- Random crops of {data.augment.scale[0]:g} to {data.augment.scale[1]:g} of a picture's area, resized to "
-        f"{data.image_size} pixels",
+        f"- Validation: {split(data.val, quoted=True)}",
+        crops(data),
     ]
 
 
 def _recipe(facts: CardFacts) -> list[str]:
     train, distill = facts.train, facts.own.distill
-    clip = "no clipping" if train.grad_clip is None else f"gradients clipped at {train.grad_clip:g}"
     return [
         "## Recipe",
         "",
         f"- Contrastive loss over the global batch of {train.global_batch}, {train.precision}, seed {facts.chain.seed}",
-        f"- AdamW: lr {train.lr:g}, weight decay {train.weight_decay:g}, betas {train.betas[0]:g} and "
-        f"{train.betas[1]:g}, eps {train.eps:g}, {clip}",
-        f"- Schedule: {train.schedule}, {train.warmup_steps} steps of warm-up, down to {train.final_lr:g}",
+        *optimiser(train),
         f"- Initial weights: {facts.own.growth}",
         f"- Distillation: {_distillation(distill)}",
         "",
@@ -232,7 +190,7 @@ def _cost(facts: CardFacts) -> list[str]:
         "Multiply-accumulates (MACs) of training: three forwards of the student for each sample, one of each teacher "
         "where it was asked; without the loss, the optimizer and evaluation.",
         "",
-        *_table(
+        *table(
             ("", "MACs"),
             [
                 ("student", format_count(own.macs - own.teacher_macs)),
@@ -265,20 +223,15 @@ def _evaluation(facts: CardFacts) -> list[str]:
     return [
         "## Evaluation",
         "",
-        f"On {_split(facts.chain.data.val, quoted=True)}{pictures}, after the last step, without choosing a "
+        f"On {split(facts.chain.data.val, quoted=True)}{pictures}, after the last step, without choosing a "
         f"checkpoint. Prompts of classes: {prompts}.",
         "",
-        *_table(("metric", "value"), rows),
+        *table(("metric", "value"), rows),
     ]
 
 
 def _versions(facts: CardFacts) -> list[str]:
-    return [
-        "## Versions",
-        "",
-        ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-        + ", of the process that wrote this card.",
-    ]
+    return versions(facts.versions)
 
 
 def _limits(facts: CardFacts) -> list[str]:
@@ -294,16 +247,3 @@ def _limits(facts: CardFacts) -> list[str]:
     if outside:
         return [*lines, "- What training the teachers from outside the chain cost is not counted."]
     return lines
-
-
-def _split(shards: str | list[str] | None, *, quoted: bool = False) -> str:
-    """A split as the chain file names it, without credentials."""
-    if shards is None:
-        return "none"
-    named = [without_credentials(one) for one in ([shards] if isinstance(shards, str) else shards)]
-    return ", ".join(map(code, named) if quoted else named)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]

@@ -13,6 +13,7 @@ from ray_compt.config.schema import Chain
 from ray_compt.config.sweep_file import LoadedSweep
 from ray_compt.config.sweep_keys import Sweep
 from ray_compt.errors import UserError
+from ray_compt.report.terminal import plural
 from ray_compt.sweep.base import Base, Composition
 from ray_compt.sweep.candidate import Axis, Candidate, build_chain, candidate_key, label_of, read_values
 from ray_compt.sweep.models import Models
@@ -179,7 +180,9 @@ class SweepPlan:
                 found.append(self.candidate(composition, values))
             except Ungrowable as error:
                 left_out[error.message] = left_out.get(error.message, 0) + 1
-        notes = tuple(f"{reason}: {count} candidates left out" for reason, count in left_out.items())
+        notes = tuple(
+            f"{reason}: {plural(count, 'candidate')} left out" for reason, count in left_out.items()
+        )
         if not found:
             raise UserError(
                 "\n".join(["no candidate is left", *(f"  {note}" for note in notes)]),

@@ -95,10 +95,16 @@ class Place:
 
     def finish_a_stage(self, **changes: Any) -> None:
         """Make the run folder: a good chain with `changes`, its first stage done, its second not begun."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        if changes:
+            self._finish(**changes)
+        else:
+            shutil.copytree(_finished(), self.run)
+
+    def _finish(self, **changes: Any) -> None:
         from ray_compt.chain.folder import open_run
         from ray_compt.config import load_chain
 
-        shutil.rmtree(self.run, ignore_errors=True)
         loaded = load_chain(self.write("finished.yaml", write_yaml(chain(**changes))))
         with open_run(str(self.run), loaded) as (_, ledger):
             entry = ledger.update(ledger.stages[0], state="done", steps=22, samples=22 * 64)
@@ -115,14 +121,28 @@ class Place:
         return file
 
 
+@functools.lru_cache(maxsize=1)
+def _finished() -> Path:
+    """The run folder of the good chain to copy from, made once."""
+    place = Place(_folder())
+    place._finish()
+    return place.run
+
+
 @functools.lru_cache(maxsize=4)
 def _trained(width: int) -> Path:
     """A stage's folder to copy from, made once."""
     from ray_compt.models import build_model, save_model
 
-    folder = Path(tempfile.mkdtemp(prefix="compt-model-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _folder()
     config = model(width)
     state = build_model(config, seed=0).state_dict()
     save_model(folder, state, config, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    return folder
+
+
+def _folder() -> Path:
+    """One that lies there until the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="compt-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -95,7 +95,7 @@ def _with_samples(at: Place) -> Path:
 def _report_too_early(at: Place) -> list[str | Path]:
     _with_samples(at)
     stages = json.loads((at.folder / LEDGER).read_text())["stages"]
-    at.edit(at.folder / LEDGER, {"stages": [{**stage, "state": "running"} for stage in stages]})
+    at.edit(at.folder / LEDGER, {"stages": [{**stage, "state": "running", "steps": 0} for stage in stages]})
     return ["report", at.run]
 
 

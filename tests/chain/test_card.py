@@ -18,7 +18,7 @@ from ray_compt.chain.ledger import Ledger
 from ray_compt.chain.prepare import prepare, prepare_individuals
 from ray_compt.chain.verify_files import check_export
 from ray_compt.models.store import CONFIG_FILE, WEIGHTS_FILE
-from ray_compt.report.model_card import CARD_FILE
+from ray_compt.report.card_parts import CARD_FILE
 from ray_compt.storage import Place, open_place
 from tests.chain.fabricate import LARGE, SIZES, SMALL
 from tests.s3 import S3

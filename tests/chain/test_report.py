@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ray_compt.chain.folder import RunFolder
-from ray_compt.chain.ledger import Ledger
+from ray_compt.chain.ledger import FINETUNED, Ledger
 from ray_compt.chain.report import FILE, read_run, write_report
 from ray_compt.errors import UserError
 from ray_compt.storage import open_place
@@ -50,12 +50,32 @@ def test_a_finished_stages_cost_is_the_ledgers(lived: Path) -> None:
 
 def test_a_stage_that_still_trains_has_cost_its_part_of_the_plan(lived: Path) -> None:
     _change(lived, 1, state="running", steps=10, macs=0, teacher_macs=0, metrics={})
+    (lived / "driver.json").write_text('{"pid": 1}')
     run = read_run(RunFolder(open_place(lived)))
     planned = run.cost.stages[1]
     assert run.stages[1].planned_steps == planned.steps > 10
     assert run.stages[1].student_macs == planned.student_macs * 10 // planned.steps
     assert 0 < run.stages[1].teacher_macs <= planned.teacher_macs
     assert "02-large is running" in _text(lived)
+
+
+def test_a_run_that_nobody_drives_any_more_is_stopped(lived: Path) -> None:
+    _change(lived, 1, state="running", steps=10)
+    assert "02-large is stopped" in _text(lived)
+
+
+def test_a_run_without_a_finished_stage_is_shown_from_its_first_step_on(lived: Path) -> None:
+    _change(lived, 1, state="pending", steps=0, metrics={}, grown_metrics={})
+    _change(lived, 0, state="failed", steps=3, error="no room", metrics={})
+    text = _text(lived)
+    assert "01-small is failed" in text and "no room" in text and "plot-0-losses" in text
+
+
+def test_a_fine_tuning_under_way_has_cost_what_its_ledger_says(lived: Path) -> None:
+    for number in (0, 1):
+        _change(lived, number, growth=FINETUNED, state="running", steps=10, macs=700, teacher_macs=0)
+    run = read_run(RunFolder(open_place(lived)))
+    assert run.finetuned and [stage.macs for stage in run.stages] == [700, 700]
 
 
 def test_a_report_only_reads_and_is_whole(lived: Path, tmp_path: Path) -> None:
@@ -120,7 +140,7 @@ def test_strangers_words_are_escaped(lived: Path) -> None:
         (lambda run: (run / "ledger.json").write_text("{"), "the ledger cannot be read"),
         (lambda run: (run / "chain.yaml").unlink(), "no such chain file"),
         (
-            lambda run: [_change(run, number, state="pending") for number in (0, 1)],
+            lambda run: [_change(run, number, state="pending", steps=0) for number in (0, 1)],
             "no stage of this run is done",
         ),
     ],

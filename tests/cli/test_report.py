@@ -1,4 +1,4 @@
-"""`compt report`: where the file goes, and that it never costs a finished run. Its content: tests/report/html/."""
+"""`compt report`: where the file goes. Its content: tests/report/html/."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import Result
 
-from ray_compt.cli import train
 from tests.report.html.eventful import make_eventful
 
 
@@ -47,14 +45,3 @@ def test_several_runs_go_into_one_file_here(
 def test_the_file_goes_where_it_is_asked_to(compt: Callable[..., Result], run: Path, tmp_path: Path) -> None:
     assert compt("report", run, "--no-examples", "--out", tmp_path / "my.html").exit_code == 0
     assert (tmp_path / "my.html").is_file()
-
-
-def test_training_ends_with_a_report_or_with_one_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    console = Console(width=500)
-    train._report(str(run), console)
-    assert capsys.readouterr().out == f"report: {run / 'report.html'}\n"
-    (run / "chain.yaml").unlink()
-    train._report(str(run), console)
-    printed = capsys.readouterr().out
-    assert printed.startswith("! no report: no such chain file") and printed.count("\n") == 1
-    assert f"`compt report {run}`" in printed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -14,8 +15,9 @@ from ray_compt.cli.main import app
 from ray_compt.config.schema import DataConfig
 from ray_compt.data import decode_window, evaluation_windows, make_preprocess, normalise, open_index
 from ray_compt.data.digits import CLASS_NAMES
-from ray_compt.models import build_model, load_config, load_state, save_model
-from tests.integration.harness import compt, tiny_model
+from ray_compt.models import build_model, count_macs, load_config, load_state, save_model
+from ray_compt.plan import format_count
+from tests.integration.harness import compt, ledger, tiny_model
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SETTINGS = ("train.lr=5e-3", "train.warmup_steps=5", "train.global_batch=64", "data.lanes=4")
@@ -51,6 +53,13 @@ def test_a_model_is_fine_tuned_and_the_same_command_again_finds_it_done(tmp_path
     assert record["after"] > 0.6 > 0.3 > record["before"]
     assert f"{100 * record['before']:.1f} % before, {100 * record['after']:.1f} % after" in done.stdout
     result = run / "01-finetuned"
+    image = count_macs(config).image
+    trained = 3 * 64 * record["steps"] * (image + config["embed_dim"] * len(CLASS_NAMES))
+    assert record["macs"] == trained + record["frozen_macs"] and record["frozen_macs"] > 0
+    assert ledger(run)["stages"][0]["macs"] == record["macs"]
+    last = json.loads((result / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["evaluation"] == {"top1": record["after"], "macs": record["macs"]}
+    assert "fine-tuning of" in done.stdout and f"{format_count(record['macs'])}  " in done.stdout
     assert json.loads((result / "classes.json").read_text()) == list(CLASS_NAMES)
     assert abs(_top1(result) - record["after"]) < 0.005
     assert not (result / "initial").exists()
@@ -58,10 +67,15 @@ def test_a_model_is_fine_tuned_and_the_same_command_again_finds_it_done(tmp_path
     moved = {name for name in before if not torch.equal(before[name].reshape(-1), after[name].reshape(-1))}
     assert moved and all(name.startswith("visual.") for name in moved), "the text tower must stay as it was"
 
+    card = ModelCard((result / "README.md").read_text())
+    assert card.data.eval_results[0].metric_value == record["after"]
+    assert f"Fine-tuned from: `{tmp_path / 'model'}`" in card.text and "10 classes" in card.text
+
     # Neither needs Ray, nor another process.
     again = CliRunner().invoke(app, [str(part) for part in command])
     assert again.exit_code == 0, again.output
     assert json.loads((run / "finetune.json").read_text()) == record
+    assert "fine-tuning of" in again.stdout
     refused = CliRunner().invoke(app, [*map(str, command), "--label-smoothing", "0.1"])
     assert refused.exit_code == 2
     assert "began with label_smoothing 0.0, not 0.1" in refused.stderr

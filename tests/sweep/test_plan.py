@@ -70,7 +70,7 @@ def test_candidates_whose_growth_refuses_a_pair_are_named_and_left_out(tmp_path:
         "T-L growth=embed",
         "T-L growth=random",
     ]
-    assert found.notes == ("ViT-L-16 cannot be grown from ViT-T-16 by lossless (odd): 1 candidates left out",)
+    assert found.notes == ("ViT-L-16 cannot be grown from ViT-T-16 by lossless (odd): 1 candidate left out",)
 
 
 def test_such_a_candidate_is_refused_alone_too(tmp_path: Path):

@@ -93,9 +93,10 @@ def test_the_first_update_is_adamws_with_a_history(alone: dict[str, Any]) -> Non
     torch.testing.assert_close(end["weights"][name], moved, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+# One worker runs fp32 at stage 0, whatever was asked (`test_deepspeed_setup.py`).
 @pytest.mark.parametrize(
-    ("zero_stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "bf16"), (3, "fp32")], ids=str
+    ("workers", "zero_stage", "precision"),
+    [(1, 0, "fp32"), (1, 2, "bf16"), (2, 0, "fp32"), (2, 1, "fp32"), (2, 2, "bf16"), (2, 3, "fp32")],
 )
 def test_the_optimizer_holds_the_moments_before_its_first_step(
     alone: dict[str, Any], carried: str, tmp_path: Path, workers: int, zero_stage: int, precision: str

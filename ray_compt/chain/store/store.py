@@ -21,7 +21,7 @@ from ray_compt.chain.store.key import StageKey
 from ray_compt.chain.verify_files import check_export
 from ray_compt.errors import written
 from ray_compt.models.checksums import seal_holds, sealed
-from ray_compt.report.model_card import CARD_FILE
+from ray_compt.report.card_parts import CARD_FILE
 from ray_compt.storage import Place
 from ray_compt.storage.copying import copy_folder
 from ray_compt.train.disk import explained

@@ -41,15 +41,37 @@ class StageEvent:
 
 
 @dataclass(frozen=True)
+class TaskFacts:
+    """One task of a stage's evaluation.json.
+
+    Attributes:
+        name, kind: of the task.
+        metrics: by name, finite ones.
+        intervals: lower and upper end of the confidence intervals of some of them.
+        corruptions: metrics on corrupted pictures, by corruption.
+        severity: of the corruptions; None where there are none.
+    """
+
+    name: str
+    kind: str
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    corruptions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    severity: int | None = None
+
+
+@dataclass(frozen=True)
 class StageFacts:
     """One stage of a chain, or one model trained alone.
 
     Attributes:
-        name, folder, model, state, epochs, parameters, growth, error: as in the ledger.
+        name, folder, model, epochs, parameters, growth, error: as in the ledger.
+        state: likewise, or "stopped" where nobody trains on.
         steps, planned_steps: optimizer steps taken, and those of the whole stage.
         student_macs, teacher_macs: of its training so far.
         seconds: wall-clock time so far.
         metrics, grown_metrics: of the evaluation at its end, and of its grown weights before the first step.
+        tasks: what its evaluation measured, with intervals; none where it was not evaluated.
         curves, events: of its steps; what happened to it.
         bad_count: samples that could not be used, of which `bad_samples` names the first.
     """
@@ -69,6 +91,7 @@ class StageFacts:
     metrics: Mapping[str, float]
     grown_metrics: Mapping[str, float]
     error: str | None = None
+    tasks: Sequence[TaskFacts] = ()
     curves: Curves = Curves()
     events: Sequence[StageEvent] = ()
     bad_count: int = 0
@@ -96,6 +119,8 @@ class RunFacts:
             first stage.
         cost: the plan.
         starts: what it ran with (`environment.json`), oldest first.
+        finetuned: one trained model on labelled pictures, no chain: there is nothing to hold its cost against, and
+            `cost` is not its.
     """
 
     name: str
@@ -105,6 +130,7 @@ class RunFacts:
     individual: Sequence[StageFacts]
     cost: ChainCost
     starts: Sequence[Mapping[str, Any]] = ()
+    finetuned: bool = False
 
     @property
     def done(self) -> bool:

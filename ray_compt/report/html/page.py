@@ -13,6 +13,7 @@ from ray_compt.report.html.examples import Examples
 from ray_compt.report.html.facts import RunFacts, StageFacts
 from ray_compt.report.html.figures.accuracy import FIRST_METRICS, accuracy, metric_keys
 from ray_compt.report.html.figures.cost import cost
+from ray_compt.report.html.figures.evaluation import calibration, intervals, robustness
 from ray_compt.report.html.figures.growth import growth
 from ray_compt.report.html.figures.steps import losses, speed
 from ray_compt.report.html.figures.workers import workers
@@ -66,6 +67,9 @@ def _run(number: int, section: Section, plots: Plots) -> dict[str, Any]:
             "cost": plots.add(f"{number}-cost", cost(run)),
             "losses": plots.add(f"{number}-losses", losses(run)),
             "growth": plots.add(f"{number}-growth", growth(run)),
+            "intervals": plots.add(f"{number}-intervals", intervals(run)),
+            "calibration": plots.add(f"{number}-calibration", calibration(run)),
+            "robustness": plots.add(f"{number}-robustness", robustness(run)),
             "workers": plots.add(f"{number}-workers", workers(run)),
             "speed": plots.add(f"{number}-speed", speed(run)),
         },
@@ -108,11 +112,13 @@ def cards(run: RunFacts) -> list[tuple[str, str, str]]:
     if last is not None and key is not None:
         alone = next((stage for stage in run.individual if stage.name == last.name and stage.done), None)
         beside = f"alone {percent(alone.metrics.get(key))}" if alone else "not trained alone"
+        beside = "" if run.finetuned else beside
         found.append((f"{metric_name(key)} of {last.name}", percent(last.metrics[key]), beside))
     spent, planned = run.chain_macs, run.cost.chain_macs
     if not spent:
-        # A run that counts no MACs, as fine-tuning, or that has taken no step.
         return found
+    if run.finetuned:
+        return [*found, ("fine-tuning", format_count(spent), "training MACs")]
     how = (
         "spent so far" if not all(stage.done for stage in run.stages) else "training MACs, teachers included"
     )

@@ -12,12 +12,13 @@ from itertools import islice
 from typing import Any
 
 from ray_compt.data import BadSample
-from ray_compt.report.html.facts import Curves, StageEvent
+from ray_compt.report.html.facts import Curves, StageEvent, TaskFacts
 from ray_compt.report.html.thinning import Thinner
 from ray_compt.report.published import without_credentials
 from ray_compt.storage import Place, read_lines
 
 METRICS, EVENTS, BAD_SAMPLES = "metrics.jsonl", "events.jsonl", "bad_samples.jsonl"
+EVALUATION = "evaluation.json"
 NAMED = 50
 
 
@@ -44,6 +45,17 @@ def read_events(stage: Place) -> tuple[StageEvent, ...]:
         if _number(line, "time") is not None and isinstance(line.get("event"), str)
     )
     return tuple(sorted(found, key=lambda event: event.time))
+
+
+def read_tasks(stage: Place) -> tuple[TaskFacts, ...]:
+    """What a stage's evaluation measured, in its order."""
+    file = stage / EVALUATION
+    try:
+        found = json.loads(file.read_text()) if file.is_file() else {}
+    except (ValueError, RecursionError):
+        return ()
+    tasks = found.get("tasks") if isinstance(found, dict) else None
+    return tuple(_task(task) for task in _list(tasks) if isinstance(_object(task).get("name"), str))
 
 
 def read_bad_samples(stage: Place) -> tuple[BadSample, ...]:
@@ -74,7 +86,41 @@ def _numbers(line: Mapping[str, Any], global_batch: int) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _number(line: Mapping[str, Any], name: str) -> float | None:
+def _task(task: Mapping[str, Any]) -> TaskFacts:
+    intervals = {
+        name: (float(ends[0]), float(ends[1]))
+        for name, ends in _object(task.get("intervals")).items()
+        if len(_list(ends)) == 2 and len(_finite(dict(enumerate(ends)))) == 2
+    }
+    corruptions = {
+        name: _finite(_object(metrics)) for name, metrics in _object(task.get("corruptions")).items()
+    }
+    severity = _number(_object(task.get("facts")), "severity")
+    return TaskFacts(
+        name=task["name"],
+        kind=str(task.get("kind")),
+        metrics=_finite(_object(task.get("metrics"))),
+        intervals=intervals,
+        corruptions={name: metrics for name, metrics in corruptions.items() if metrics},
+        severity=None if severity is None else int(severity),
+    )
+
+
+def _finite(values: Mapping[Any, Any]) -> dict[Any, float]:
+    """The values that are finite numbers."""
+    found = {name: _number(values, name) for name in values}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(line: Mapping[Any, Any], name: Any) -> float | None:
     value = line.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None

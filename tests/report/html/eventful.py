@@ -1,6 +1,7 @@
 """A run folder with everything that a report can show, written by the code that writes real ones; nothing trains.
 
-Two stages and one model alone; resizes, a failure, a driver that was killed, bad samples. Wherever a run's text may
+Two stages and one model alone; an evaluation of three tasks; resizes, a failure, a driver that was killed, bad samples.
+Wherever a run's text may
 come from strangers, it tries to become part of the page.
 """
 
@@ -21,6 +22,7 @@ from ray_compt.chain.listener import EVENTS
 from ray_compt.config import load_chain
 from ray_compt.config.yaml_io import write_yaml
 from ray_compt.data import BadSample
+from ray_compt.evaluate.result import EVALUATION_FILE, TaskResult, document
 from ray_compt.models import build_model, save_model
 from ray_compt.plan import plan_chain
 from ray_compt.storage import JsonLines, Place
@@ -101,6 +103,7 @@ def _finish(
     place = run.stage(entry)
     write_metrics(place, steps, taught=teacher_macs > 0)
     write_events(place, steps, BEGIN + 1000 * start)
+    write_evaluation(place, better)
     config = small_model(64 if "large" in entry.name else 32)
     save_model(place, build_model(config, 0).state_dict(), config, mean=MEAN, std=STD)
     metrics = {**METRICS, "zero_shot_top1": 0.5 + better}
@@ -131,6 +134,29 @@ def write_metrics(place: Place, steps: int, *, taught: bool) -> None:
         }
         writer.write(step, values)
     writer.close()
+
+
+def write_evaluation(place: Place, better: float) -> None:
+    """Zero-shot with corruptions, retrieval, and a few-shot task, which has no interval."""
+    top1, recall = 0.5 + better, {"image_to_text_r1": 0.25, "text_to_image_r1": 0.3}
+    ends = {name: (value - 0.125, value + 0.0625) for name, value in recall.items()}
+    worse = {"blur": {"top1": top1 - 0.25, "ece": 0.5}, "jpeg": {"top1": top1 - 0.125, "ece": 0.25}}
+    results = [
+        TaskResult(
+            "zero_shot",
+            "zero_shot",
+            {"name": "val"},
+            None,
+            {"top1": top1, "ece": 0.125},
+            {"top1": (top1 - 0.0625, top1 + 0.03125)},
+            worse,
+            {"classes": 2, "severity": 3},
+        ),
+        TaskResult("retrieval", "retrieval", {"name": "val"}, None, recall, ends, {}, {}),
+        TaskResult(ATTACK, "few_shot", {}, {}, {"top1_4shot": 0.25, "top1_4shot_std": 0.01}, {}, {}, {}),
+    ]
+    found = document("tasks", 0, {"checksum": None, "step": 1}, results)
+    (place / EVALUATION_FILE).write_text(json.dumps(found))
 
 
 def write_events(place: Place, steps: int, begin: float) -> None:

@@ -40,9 +40,9 @@ def opened(browser: Any, report: Path) -> Opened:
 
 
 def test_every_plot_is_drawn(opened: Opened) -> None:
-    assert opened.page.locator(".plot.js-plotly-plot").count() == 6
+    assert opened.page.locator(".plot.js-plotly-plot").count() == 9
     shapes = opened.shapes(DATA)
-    assert len(shapes) == 6 and all(shapes.values()), shapes
+    assert len(shapes) == 9 and all(shapes.values()), shapes
 
 
 def test_pictures_of_the_examples_are_there(opened: Opened) -> None:

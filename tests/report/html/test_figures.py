@@ -10,6 +10,7 @@ import pytest
 from ray_compt.report.html.facts import Curves, RunFacts
 from ray_compt.report.html.figures.accuracy import accuracy, metric_keys
 from ray_compt.report.html.figures.cost import cost
+from ray_compt.report.html.figures.evaluation import calibration, intervals, robustness
 from ray_compt.report.html.figures.growth import growth
 from ray_compt.report.html.figures.steps import losses, speed
 from ray_compt.report.html.figures.workers import workers
@@ -155,3 +156,56 @@ def test_a_run_without_events_or_steps_has_no_plot_of_them(facts: RunFacts) -> N
         facts, stages=[replace(s, events=(), curves=Curves()) for s in facts.stages], individual=()
     )
     assert workers(empty) is None and losses(empty) is None and speed(empty) is None
+
+
+def test_accuracies_carry_their_intervals(facts: RunFacts) -> None:
+    found = traces(intervals(facts))
+    assert list(found) == ["small", "large", "large alone"]
+    small, alone = found["small"], found["large alone"]
+    assert list(small.y)[:3] == [
+        "zero_shot: top-1",
+        "retrieval: image to text R@1",
+        "retrieval: text to image R@1",
+    ]
+    assert list(small.x) == [0.5, 0.25, 0.3, 0.25] and alone.x[0] == 0.7
+    assert list(small.error_x.array) == pytest.approx([0.03125, 0.0625, 0.0625, None])
+    assert list(small.error_x.arrayminus) == pytest.approx([0.0625, 0.125, 0.125, None])
+    assert small.customdata[0][0] == " (43.8 to 53.1 %)" and small.customdata[3][0] == ""
+    assert alone.marker.color == found["large"].marker.color != small.marker.color
+    assert small.y[3].endswith(": top1 4shot") and ATTACK not in small.y[3]
+
+
+def test_the_calibration_error_of_each_task_that_has_one(facts: RunFacts) -> None:
+    found = traces(calibration(facts))
+    assert {name: (list(bar.x), list(bar.y)) for name, bar in found.items()} == {
+        name: (["zero_shot"], [0.125]) for name in ("small", "large", "large alone")
+    }
+
+
+def test_worse_pictures_stand_beside_clean_ones(facts: RunFacts) -> None:
+    figure = robustness(facts)
+    large = traces(figure)["large"]
+    assert list(large.x) == ["clean", "blur", "jpeg"]
+    assert list(large.y) == pytest.approx([0.6, 0.35, 0.475])
+    assert list(large.error_y.array) == pytest.approx([0.03125, None, None])
+    assert [note.text for note in figure.layout.annotations] == ["zero_shot, top-1, severity 3"]
+
+
+def test_each_corrupted_task_has_a_plot_and_each_model_one_entry_in_the_legend(facts: RunFacts) -> None:
+    tasks = [replace(facts.stages[0].tasks[0], name=f"task{number}") for number in range(4)]
+    run = replace(facts, stages=[replace(stage, tasks=tasks) for stage in facts.stages], individual=())
+    figure = robustness(run)
+    assert {trace.xaxis for trace in figure.data} == {"x", "x2", "x3", "x4"}
+    assert [trace.name for trace in figure.data if trace.showlegend] == ["small", "large"]
+
+
+def test_a_run_that_was_not_evaluated_has_no_plots_of_it(facts: RunFacts) -> None:
+    blind = replace(facts, stages=[replace(stage, tasks=()) for stage in facts.stages], individual=())
+    assert intervals(blind) is None and calibration(blind) is None and robustness(blind) is None
+    plain = replace(facts.stages[0].tasks[1], intervals={})
+    plain = replace(facts, stages=[replace(facts.stages[0], tasks=[plain])], individual=())
+    assert list(traces(intervals(plain))["small"].y) == [
+        "retrieval: image to text R@1",
+        "retrieval: text to image R@1",
+    ]
+    assert calibration(plain) is None and robustness(plain) is None

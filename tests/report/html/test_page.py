@@ -78,6 +78,7 @@ def test_the_figures_are_plain_json(page: str) -> None:
     assert set(figures) == {
         "plot-accuracy",
         *(f"plot-0-{name}" for name in ("cost", "losses", "growth", "workers", "speed")),
+        *(f"plot-0-{name}" for name in ("intervals", "calibration", "robustness")),
     }
     for name in figures:
         assert f'<div class="plot" id="{name}">' in page
@@ -106,11 +107,21 @@ def test_a_run_that_still_trains_claims_no_factor(facts: RunFacts) -> None:
     assert "spent so far" in cards(going)[1][2]
 
 
-def test_a_run_that_counts_no_macs_has_no_figures_of_cost(facts: RunFacts) -> None:
+def test_a_run_that_has_spent_nothing_has_no_figures_of_cost(facts: RunFacts) -> None:
     stages = [replace(stage, student_macs=0, teacher_macs=0) for stage in facts.stages]
     free = replace(facts, stages=stages, individual=())
     assert not [title for title, *_ in cards(free) if "chain" in title or "family" in title]
     assert render([Section(free, None, "none")], version="1")
+
+
+def test_fine_tuning_is_held_against_nothing(facts: RunFacts) -> None:
+    tuned = replace(facts, stages=facts.stages[:1], individual=(), finetuned=True)
+    assert [(title, beside) for title, _, beside in cards(tuned)] == [
+        ("zero-shot top-1 of small", ""),
+        ("fine-tuning", "training MACs"),
+    ]
+    page = render([Section(tuned, None, "none")], version="1")
+    assert "Cost of each stage" not in page and "planned)" not in page
 
 
 def test_planned_and_trained_baselines_are_told_apart(facts: RunFacts) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
-from ray_compt.report.html.read import NAMED, read_bad_samples, read_curves, read_events
+from ray_compt.report.html.read import NAMED, read_bad_samples, read_curves, read_events, read_tasks
 from ray_compt.storage import open_place, parts
 from ray_compt.train.metrics import MetricsWriter
 
@@ -95,3 +96,27 @@ def test_bad_samples_are_few_and_without_credentials(tmp_path: Path) -> None:
     found = read_bad_samples(open_place(tmp_path))
     assert len(found) == NAMED
     assert (found[0].shard, found[0].reason) == ("s3://bucket/0.tar", "no picture")
+
+
+def test_an_evaluations_tasks_without_what_is_no_finite_number(tmp_path: Path) -> None:
+    task = {
+        "name": "a",
+        "kind": "zero_shot",
+        "metrics": {"top1": 0.5, "ece": None, "top5": math.nan},
+        "intervals": {"top1": [0.4, 0.6], "top5": [0.1], "ece": 7, "r": [0.1, None]},
+        "corruptions": {"blur": {"top1": 0.25}, "jpeg": {}, "noise": 3},
+        "facts": {"severity": 3},
+    }
+    (tmp_path / "evaluation.json").write_text(json.dumps({"tasks": [task, {"name": "b"}, {"kind": "c"}, 7]}))
+    first, second = read_tasks(open_place(tmp_path))
+    assert (first.name, first.kind, first.severity) == ("a", "zero_shot", 3)
+    assert (first.metrics, first.intervals) == ({"top1": 0.5}, {"top1": (0.4, 0.6)})
+    assert first.corruptions == {"blur": {"top1": 0.25}}
+    assert (second.name, second.metrics, second.severity) == ("b", {}, None)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"tasks": 1}', '{"tasks": [null]}', "[" * 99999, "\xff"])
+def test_what_is_no_evaluation_is_none(tmp_path: Path, text: str) -> None:
+    assert read_tasks(open_place(tmp_path)) == ()
+    (tmp_path / "evaluation.json").write_bytes(text.encode("latin-1"))
+    assert read_tasks(open_place(tmp_path)) == ()

@@ -71,7 +71,7 @@ def accuracy(runs: Sequence[RunFacts]) -> go.Figure | None:
             ):
                 found.add_trace(_trace(line, keys[0], text(prefix + line.name), column), row=1, col=column)
                 drawn.append(line.points)
-    if len(runs) == 1:
+    if len(runs) == 1 and not runs[0].finetuned:
         _draw_plan(found, runs[0])
     found.update_yaxes(tickformat=".0%")
     found.update_yaxes(title_text=metric_name(keys[0]), col=1)
@@ -83,7 +83,7 @@ def _lines(
 ) -> Iterator[_Line]:
     other = run_colour(1) if alone_in_page else colour
     chain = {"mode": "lines+markers", "line": {"color": colour, "width": 3}}
-    yield _Line("chain", _chain_points(run, cost), chain)
+    yield _Line("fine-tuned" if run.finetuned else "chain", _chain_points(run, cost), chain)
     done = [stage for stage in run.individual if stage.done]
     if not done:
         return

@@ -12,8 +12,10 @@ from ray_compt.report.html.facts import RunFacts
 from ray_compt.report.html.figures.style import BLUE, GREEN, ORANGE, figure, text
 
 
-def cost(run: RunFacts) -> go.Figure:
-    """Two bars a stage, the chain's stacked; a hatched bar is planned, not spent."""
+def cost(run: RunFacts) -> go.Figure | None:
+    """Two bars a stage, the chain's stacked; a hatched bar is planned, not spent. None where no chain was trained."""
+    if run.finetuned:
+        return None
     found = figure(360, barmode="stack", bargap=0.35)
     stages = run.stages
     student = [
