@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ray_compt.plan.cluster.assumptions import Assumptions
 from ray_compt.plan.cluster.devices import DEVICES
@@ -27,6 +28,18 @@ SCALES = (
     Scale("LAION-400M", 400_000_000, 32, 32_768),
     Scale("LAION-2B", 2_300_000_000, 16, 81_920),
 )
+# Rates of open_clip's trainer on JUWELS Booster (4 A100 with 40 GB and 4 x 200 Gbit/s a node): the table of trained
+# models beside arXiv 2212.07143 (huggingface.co/mehdidc/test, trained_models_info.csv). Model, GPUs, samples on each,
+# samples/s.
+BOOSTER = replace(INSTANCES["aws"]["p4d.24xlarge"], name="JUWELS Booster", devices=4, network_gbit=800.0)
+PUBLISHED = (
+    ("open_clip:ViT-B-32", 128, 256, 108_845),
+    ("open_clip:ViT-B-32", 128, 672, 52_724),
+    ("open_clip:ViT-B-32", 344, 256, 219_759),
+    ("ViT-B-16", 344, 256, 136_371),
+    ("open_clip:ViT-L-14", 768, 112, 60_328),
+    ("open_clip:ViT-L-14", 1024, 84, 79_116),
+)
 BATCHES = (32_768, 65_536, 98_304, 131_072, 163_840)
 LOSS_WORKERS = (32, 128, 512)
 
@@ -45,12 +58,19 @@ def _lines() -> Iterator[str]:
     yield from _scales_table()
     yield from ("", f"The loss of {MODEL} on `{H100.name}` nodes:", "")
     yield from _loss_table()
+    yield from (
+        "",
+        "The trainer of open_clip on up to 1,024 A100 with 40 GB, as published, and what is predicted of ours:",
+        "",
+    )
+    yield from _published_table()
     yield from ("", "Devices, dense peaks:", "")
     yield from _devices_table()
 
 
 def _describe(instance: Instance) -> str:
-    return f"{instance.devices} {instance.device.name} each, {instance.network_gbit:,.0f} Gbit/s, {instance.vcpus:g} vCPUs"
+    gpus = f"{instance.devices} {instance.device.name}"
+    return f"{gpus} each, {instance.network_gbit:,.0f} Gbit/s, {instance.vcpus:g} vCPUs"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -59,10 +79,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _workers_table(instance: Instance) -> Iterator[str]:
-    """One row a number of workers, for the batch of each scale: efficiency against one worker, and what holds it up."""
-    header = ["workers"]
-    for scale in SCALES:
-        header += [f"{scale.name}, {scale.batch:,}: samples/s", "of linear", "held up by"]
+    """A row a number of workers: samples/s at the batch of each scale, the share of linear, what holds it up."""
+    header = ["workers", *(f"{scale.name}, batch {scale.batch:,}" for scale in SCALES)]
     rows = [[str(workers), *_cells(instance, workers)] for workers in WORKERS]
     return _table(header, rows)
 
@@ -71,15 +89,13 @@ def _cells(instance: Instance, workers: int) -> Iterator[str]:
     for scale in SCALES:
         one = scaled_step(MODEL, scale.batch, instance, 1, given=GIVEN)
         found = scaled_step(MODEL, scale.batch, instance, workers, given=GIVEN)
-        yield f"{found.samples_s:,.0f}"
-        yield f"{found.samples_s / workers / one.samples_s:.0%}"
-        yield _held_up(found)
+        yield f"{found.samples_s:,.0f}, {found.samples_s / workers / one.samples_s:.0%}: {_held_up(found)}"
 
 
 def _held_up(found: ScaledStep) -> str:
     if found.micro_batch == 0:
         return "does not fit"
-    return found.time.bottleneck + (", twice forward" if found.micro_batch < found.share else "")
+    return found.time.bottleneck + (", forward twice" if found.micro_batch < found.share else "")
 
 
 def _scales_table() -> Iterator[str]:
@@ -108,24 +124,30 @@ def _scales_table() -> Iterator[str]:
 
 
 def _loss_table() -> Iterator[str]:
-    header = ["global batch", "features"]
-    for workers in LOSS_WORKERS:
-        header += [f"{workers} workers: exchange", "loss", "of a step", "logits"]
+    header = ["global batch", "features", *(f"{workers} workers" for workers in LOSS_WORKERS)]
+    header += [f"logits on one of {LOSS_WORKERS[0]}"]
     rows = []
     for batch in BATCHES:
         row = [f"{batch:,}", f"{feature_bytes(batch, 1, 512) / 1e6:,.0f} MB"]
-        for workers in LOSS_WORKERS:
-            row += _loss_cells(batch, workers)
-        rows.append(row)
+        row += [_loss_cell(batch, workers) for workers in LOSS_WORKERS]
+        rows.append([*row, f"{loss_bytes(batch, LOSS_WORKERS[0], 1) / 1e9:,.1f} GB"])
     return _table(header, rows)
 
 
-def _loss_cells(batch: int, workers: int) -> list[str]:
-    found = scaled_step(MODEL, batch, H100, workers, given=GIVEN)
-    spent = found.time.features + found.time.loss
-    logits = f"{loss_bytes(batch, workers, 1) / 1e9:,.1f} GB"
-    parts = [format_seconds(found.time.features), format_seconds(found.time.loss)]
-    return [*parts, f"{spent / found.time.total:.0%}", logits]
+def _loss_cell(batch: int, workers: int) -> str:
+    time = scaled_step(MODEL, batch, H100, workers, given=GIVEN).time
+    share = (time.features + time.loss) / time.total
+    return f"{format_seconds(time.features)} + {format_seconds(time.loss)}, {share:.0%}"
+
+
+def _published_table() -> Iterator[str]:
+    header = ["model", "GPUs", "global batch", "published samples/s", "predicted", "predicted over published"]
+    rows = []
+    for model, workers, each, published in PUBLISHED:
+        found = scaled_step(model, workers * each, BOOSTER, workers, given=GIVEN).samples_s
+        counts = [str(workers), f"{workers * each:,}", f"{published:,}", f"{found:,.0f}"]
+        rows.append([model.removeprefix("open_clip:"), *counts, f"{found / published:.1f}"])
+    return _table(header, rows)
 
 
 def _devices_table() -> Iterator[str]:

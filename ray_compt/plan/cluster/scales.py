@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 from ray_compt.config.schema import DataConfig
 from ray_compt.models import count_macs, count_parameters, model_config
@@ -71,8 +73,8 @@ def scaled_step(
         captions: a picture.
         given: assumptions.
     """
-    config = model_config(model, 224)
-    parameters, device = count_parameters(config), instance.device
+    config, parameters = _measure(model)
+    device = instance.device
     footprint = Footprint(
         state_bytes(parameters, "bf16", 1, workers),
         activation_bytes(config, captions, "bf16", checkpointed=False),
@@ -96,3 +98,10 @@ def scaled_step(
     need = LoaderNeed(batch / time.total, reader.cpu_s, reader.bytes)
     threads = ring.nodes * instance.vcpus - workers * given.worker_threads
     return ScaledStep(workers, ring.nodes, time, need.samples_s, micro, share, need, threads)
+
+
+@functools.lru_cache(maxsize=8)
+def _measure(model: str) -> tuple[dict[str, Any], int]:
+    """A model's configuration and number of parameters, which takes building it without weights."""
+    config = model_config(model, 224)
+    return config, count_parameters(config)
