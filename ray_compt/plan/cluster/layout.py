@@ -87,8 +87,8 @@ def find_layouts(
     fitting = [layout for layout in layouts if layout.nodes <= layout.node_type.most]
     if not fitting:
         raise UserError(
-            f"room for {most} workers of stage {stage.name}, not for {count}"
-            + (" and its teacher" if most >= count else ""),
+            f"no room for {count} workers of stage {stage.name}"
+            + (" and its teacher" if most >= count else f", only for {most}"),
             where=cluster.path,
             mend="raise max_workers there, of the cluster and of the node type"
             + (", or give fewer --workers" if wanted else ""),
@@ -120,7 +120,7 @@ def _with_room_for_one(types: Sequence[NodeType], cluster: ClusterFile, stage: S
             raise UserError(
                 f"no node type has GPUs, and a worker of stage {stage.name} wants {workers.gpus:g}",
                 where=cluster.path,
-                mend="add a node type with GPUs, or train on CPUs: --set workers.gpus=0 train.precision=fp32",
+                mend="add a node type with GPUs, or train on CPUs: --set workers.gpus=0 --set train.precision=fp32",
             )
     else:
         types = [kind for kind in types if not kind.instance.devices]
