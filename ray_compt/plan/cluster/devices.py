@@ -66,7 +66,7 @@ def _gpu(
 
 
 def _without_bf16(device: Device) -> Device:
-    peak = {precision: rate for precision, rate in device.peak.items() if precision != "bf16"}
+    peak: dict[Precision, float] = {name: rate for name, rate in device.peak.items() if name != "bf16"}
     return Device(device.name, peak, device.memory, device.bandwidth, device.link, device.source)
 
 
