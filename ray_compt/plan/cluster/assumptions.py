@@ -21,8 +21,8 @@ class Assumptions:
         share: of a GPU's peak that a training step reaches, counting MACs as `compt plan` does. bf16: a ViT-B/16 on an
             H100, 2,298 samples/s of `benchmarks.gpu_step` (docs/performance.md), and taken for fp16 and for all sizes;
             fp32 was not measured on GPUs.
-        cpu_share: of a vCPU's peak in fp32, near the 0.63 of plain products of docs/performance.md; small models reach
-            far less.
+        cpu_share: of a whole core's peak in fp32: half of the 0.63 of docs/performance.md, because a cloud's vCPU is
+            mostly half a core; small models reach far less.
         network_share: of the nominal bandwidth between nodes and between devices that collectives reach.
         hop_s, link_hop_s: latency of one message between nodes and inside one, seconds.
         worker_threads: hardware threads that the process of a GPU worker keeps busy.
@@ -37,7 +37,7 @@ class Assumptions:
     """
 
     share: Mapping[Precision, float] = field(default_factory=_shares)
-    cpu_share: float = 0.6
+    cpu_share: float = 0.3
     network_share: float = 0.7
     hop_s: float = 15e-6
     link_hop_s: float = 4e-6

@@ -71,14 +71,14 @@ def _without_bf16(device: Device) -> Device:
 
 
 VCPU = "vCPU"
-# Two fused multiply-adds of 16 lanes a cycle at 2.5 GHz are 160 GFLOP/s a core, shared by its two threads.
+# Two fused multiply-adds of 16 lanes a cycle at 2.5 GHz.
 _VCPU = Device(
     VCPU,
-    {"fp32": 80e9},
+    {"fp32": 160e9},
     memory=0.0,
     bandwidth=5 * GIGA,
     link=1 * GIGA,
-    source="arithmetic of a core with two AVX-512 units at 2.5 GHz, halved; link: gloo over loopback (assumed)",
+    source="a whole core with two AVX-512 units at 2.5 GHz; link: gloo over loopback (assumed)",
 )
 
 _NVIDIA = (

@@ -2,11 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.throughput_parts.setting import FULL
+from ray_compt.config.schema import DataConfig
 from ray_compt.errors import UserError
 from ray_compt.models import count_macs, model_config
 from ray_compt.plan.cluster import DEVICES, Assumptions, FinishedStage, measure_rates
+from ray_compt.plan.cluster.collectives import make_ring
+from ray_compt.plan.cluster.loader import LoaderNeed, sample_cpu_s
+from ray_compt.plan.cluster.step import Place, step_time
+from ray_compt.plan.cluster.work import make_work
 
 GIVEN = Assumptions()
+PARAMETERS = 20_842_497
 VCPU, H100 = DEVICES["vCPU"], DEVICES["H100"]
 
 
@@ -29,7 +36,7 @@ def test_the_performance_pages_gpu_step_is_the_default(make_stage):
 def test_a_share_and_an_overhead_of_two_stages(make_stage):
     keys = {"gpus": 0.0, "cpus": 2.0, "precision": "fp32", "batch": 8}
     stages = [
-        finished(make_stage, model, 0.1 + ideal(model, 8, 2 * 80e9) / 0.5, start_s=start, **keys)
+        finished(make_stage, model, 0.1 + ideal(model, 8, 2 * 160e9) / 0.5, start_s=start, **keys)
         for model, start in (("T", 8.0), ("S", 12.0))
     ]
     rates = measure_rates(stages, VCPU, "runs/x", GIVEN)
@@ -46,6 +53,23 @@ def test_what_workers_exchange_is_left_out(make_stage):
     shared = finished(make_stage, "B", 1.0, batch=1024, workers=2)
     rate, other = (measure_rates([one], H100, "x", GIVEN).measured["bf16"].share for one in (alone, shared))
     assert other > rate
+
+
+def test_two_workers_are_predicted_from_one(make_stage):
+    """docs/performance.md: one worker of two cores made 65.5 samples/s, two of one core each 50.0."""
+    keys = {"gpus": 0.0, "precision": "fp32", "batch": 64}
+    one = FinishedStage(
+        make_stage(FULL.model, cpus=2.0, **keys), FULL.model, PARAMETERS, 1, 1, 64 / 65.5, 10, 0
+    )
+    rate = measure_rates([one], VCPU, "x", GIVEN).measured["fp32"]
+    # The page's share of plain products, which are near the peak.
+    assert rate.share == pytest.approx(0.63, abs=0.02)
+    link = VCPU.link * GIVEN.network_share
+    place = Place(VCPU, 1.0, make_ring(2, 2, link, link, GIVEN.link_hop_s, GIVEN.hop_s), 2, 2.0, 1e12)
+    work = make_work(make_stage(FULL.model, cpus=1.0, **keys), FULL.model, 1, PARAMETERS)
+    reader = LoaderNeed(0, sample_cpu_s(DataConfig(train="x", image_size=FULL.image_size)), 30e3)
+    predicted = step_time(work, place, rate, rate, reader, GIVEN).total
+    assert predicted / (64 / 50.0) == pytest.approx(0.88, abs=0.01)
 
 
 def test_a_teacher_inside_the_workers_counts(make_stage):
