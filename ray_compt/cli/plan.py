@@ -1,7 +1,8 @@
-"""`compt plan`: what a chain will cost, before it runs."""
+"""`compt plan`: what a chain will cost, before it runs; with --cluster, in hours and money."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,11 +10,37 @@ import typer
 from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, Verbose
 
 if TYPE_CHECKING:
-    from ray_compt.config.schema import DataConfig
+    from ray_compt.config.schema import Chain, DataConfig
+    from ray_compt.plan import ChainCost
+    from ray_compt.plan.cluster import Assumptions, ClusterEstimate, Rates
 
 # Shards of this many bytes together are walked in seconds.
 SMALL = 1 << 30
 MOST = 10**12
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options about a cluster, as `plan` takes them."""
+
+    cluster: str | None
+    workers: int | None
+    node_type: str | None
+    measured: str | None
+    measured_on: str | None
+    preemptions: float | None
+
+    def refuse_stray(self) -> None:
+        """Raises UserError for an option without the one that it belongs to."""
+        from ray_compt.errors import UserError
+
+        if self.measured_on is not None and self.measured is None:
+            raise UserError("the device of which run?", where="--measured-on", mend="give --measured RUN too")
+        about_cluster = ("workers", "node_type", "measured", "preemptions")
+        stray = next((name for name in about_cluster if getattr(self, name) is not None), None)
+        if self.cluster is None and stray:
+            option = f"--{stray.replace('_', '-')}"
+            raise UserError("on which cluster?", where=option, mend="give --cluster FILE too")
 
 
 def plan(
@@ -25,10 +52,63 @@ def plan(
             min=1, max=MOST, metavar="N", help="Training samples; by default counted in the shards."
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Configuration of `ray up`; also print hours and money on it.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST,
+            metavar="N",
+            help="With --cluster: workers of every stage; by default as many as chain and cluster file allow.",
+        ),
+    ] = None,
+    node_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --cluster: node type of all workers; by default the one on which a stage costs least.",
+            show_default=False,
+        ),
+    ] = None,
+    measured: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="With --cluster: a run folder whose finished stages say how fast a worker computes.",
+            show_default=False,
+        ),
+    ] = None,
+    measured_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="Device of that run's workers (H100, L4, vCPU, ...); by default the cluster's.",
+            show_default=False,
+        ),
+    ] = None,
+    preemptions: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="RATE",
+            help="With --cluster: spot nodes lost, of each node in an hour; by default 0.02.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOutput = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print the cost of every stage, the chain's share of its largest model, and the family's acceleration."""
+    """Print the cost of every stage, the chain's share of its largest model, and the family's acceleration.
+
+    With --cluster also the hours and the money that chain and individual training take there.
+    """
     from ray_compt.cli.chain_file import open_chain
     from ray_compt.cli.output import print_json, print_table
     from ray_compt.plan import HEADER, plan_chain, rows, summary
@@ -36,11 +116,59 @@ def plan(
     chain = open_chain(file, overrides)
     number, source = (samples, "--samples") if samples else count_samples(chain.data)
     cost = plan_chain(chain, number)
+    asked = _Asked(cluster, workers, node_type, measured, measured_on, preemptions)
+    found = _on_cluster(chain, cost, asked)
     if as_json:
-        print_json({**cost.to_json(), "samples_from": source})
+        print_json(
+            {**cost.to_json(), "samples_from": source} | ({"cluster": found.to_json()} if found else {})
+        )
         return
     print_table(f"chain {chain.name} on {number:,} samples (from {source})", HEADER, rows(cost))
     print("\n".join(summary(cost)))
+    if found:
+        from ray_compt.plan.cluster import table
+
+        print()
+        print_table(f"on {found.cluster}", table.HEADER, table.rows(found))
+        print("\n".join(table.summary(found)))
+
+
+def _on_cluster(chain: Chain, cost: ChainCost, asked: _Asked) -> ClusterEstimate | None:
+    """Hours and money; None where no cluster is given.
+
+    Raises:
+        UserError: what is asked of a cluster that is not given, or of a run that is not; a cluster file, run or device
+            that does not serve.
+    """
+    from dataclasses import replace
+
+    if asked.cluster is None:
+        asked.refuse_stray()
+        return None
+    from ray_compt.plan.cluster import Assumptions, estimate, read_cluster
+
+    given = Assumptions()
+    if asked.preemptions is not None:
+        given = replace(given, preemptions_per_hour=asked.preemptions)
+    file = read_cluster(asked.cluster)
+    found = estimate(chain, cost, file, workers=asked.workers, node_type=asked.node_type, given=given)
+    if asked.measured is None:
+        asked.refuse_stray()
+        return found
+    rates = _measured_rates(asked.measured, asked.measured_on or found.stages[0].device, given)
+    return estimate(
+        chain, cost, file, workers=asked.workers, node_type=asked.node_type, rates=rates, given=given
+    )
+
+
+def _measured_rates(run: str, device: str, assumptions: Assumptions) -> Rates:
+    from ray_compt.chain.folder import RunFolder
+    from ray_compt.chain.speeds import read_speeds
+    from ray_compt.plan.cluster import find_device, measure_rates
+    from ray_compt.storage import open_place
+
+    speeds = read_speeds(RunFolder(open_place(run)))
+    return measure_rates(speeds, find_device(device, "--measured-on"), run, assumptions)
 
 
 def count_samples(data: DataConfig) -> tuple[int, str]:

@@ -159,7 +159,7 @@ def shipped_chains() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
-def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
+def read_tree(path: Path, kind: str, begin: str, page: str, *, aliases: bool = False) -> Node:
     """The mapping of keys in a file of some `kind`, with the places of all values.
 
     Args:
@@ -167,11 +167,12 @@ def read_tree(path: Path, kind: str, begin: str, page: str) -> Node:
         kind: what it is, for messages: "a chain file".
         begin: how one begins, as an instruction.
         page: the documentation that has an example.
+        aliases: YAML's aliases are taken, as in files of other programs.
 
     Raises:
         UserError: it cannot be read, is no YAML, or no mapping.
     """
-    tree = read_yaml(read_text(path), lambda line: f"{path}:{line}")
+    tree = read_yaml(read_text(path), lambda line: f"{path}:{line}", aliases=aliases)
     if tree is None or not tree.mapping:
         found = "nothing" if tree is None else "no mapping"
         mend = f"{begin}; {page} has an example"

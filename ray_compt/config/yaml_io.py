@@ -1,7 +1,8 @@
 """Chain files as text: safe YAML 1.2 in (every value keeps its line), plain YAML out.
 
 YAML 1.2, because in 1.1 `1e-3` is a text and `no` is false. Nothing is constructed but texts, numbers, true,
-false, null, lists and mappings; tags, aliases and keys written twice are errors.
+false, null, lists and mappings; tags and keys written twice are errors, and so are aliases, unless asked for: files of
+other programs may have them.
 """
 
 from __future__ import annotations
@@ -27,20 +28,24 @@ _TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
 # A chain file is a page or two. The parser takes minutes over a megabyte and longer over deep nesting.
 LARGEST_TEXT = 200_000
 DEEPEST = 50
+# Aliases of aliases make a page into as much as one likes.
+MOST_NODES = 50_000
 
 _COLLECTIONS = {_TAG + "map", _TAG + "seq"}
 
 
-def read_yaml(text: str, place: Place, *, above: Path = ()) -> Node | None:
+def read_yaml(text: str, place: Place, *, above: Path = (), aliases: bool = False) -> Node | None:
     """Read one YAML document; None where it is empty.
 
     Args:
         text: the document.
         place: names the place of a line, counted from 1.
         above: the path of the document's root, for values that are part of a larger file.
+        aliases: take `*name` for what `&name` marks, and `<<: *name` for its keys.
 
     Raises:
-        UserError: malformed YAML, tags, aliases, keys that are written twice or are no texts.
+        UserError: malformed YAML, tags, aliases that were not asked for or are too many, keys that are written twice
+            or are no texts.
     """
     if len(text) > LARGEST_TEXT:
         raise UserError(
@@ -70,7 +75,7 @@ def read_yaml(text: str, place: Place, *, above: Path = ()) -> Node | None:
         raise UserError("nested too deeply", where=where, mend="a chain file has a few levels") from None
     if root is None:
         return None
-    return _Reader(yaml, place).node(root, above, root.start_mark.line)
+    return _Reader(yaml, place, aliases).node(root, above, root.start_mark.line)
 
 
 def write_yaml(value: Any) -> str:
@@ -129,7 +134,7 @@ def _yaml() -> YAML:
 
 
 class _Reader:
-    def __init__(self, yaml: YAML, place: Place):
+    def __init__(self, yaml: YAML, place: Place, aliases: bool):
         self._plain: dict[str, Callable[[ScalarNode], Any]] = {
             _TAG + "int": yaml.constructor.construct_yaml_int,
             _TAG + "float": yaml.constructor.construct_yaml_float,
@@ -137,13 +142,26 @@ class _Reader:
             _TAG + "null": yaml.constructor.construct_yaml_null,
         }
         self._place = place
+        self._aliases = aliases
         self._seen: set[int] = set()
+        self._inside: list[int] = []
+        self._count = 0
 
     def node(self, node: Any, path: Path, line: int) -> Node:
         place = self._place(line + 1)
-        if id(node) in self._seen:
+        if id(node) in self._seen and not self._aliases:
             raise UserError("a YAML alias (*name)", where=place, mend="write the value out")
         self._seen.add(id(node))
+        self._count += 1
+        if self._count > MOST_NODES or id(node) in self._inside or len(self._inside) > 2 * DEEPEST:
+            raise UserError("YAML aliases without end", where=place, mend="write the values out")
+        self._inside.append(id(node))
+        try:
+            return self._one(node, path, place)
+        finally:
+            self._inside.pop()
+
+    def _one(self, node: Any, path: Path, place: str) -> Node:
         tag = str(node.tag)
         if isinstance(node, MappingNode) and tag in _COLLECTIONS:
             return Node(self._mapping(node, path), place, path)
@@ -157,8 +175,12 @@ class _Reader:
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Node]:
         entries: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
         for key, value in node.value:
             line = key.start_mark.line
+            if self._aliases and str(key.tag) == _TAG + "merge":
+                merged = {**self._merged(value, path, line), **merged}
+                continue
             if not isinstance(key, ScalarNode) or str(key.tag) not in _TEXT:
                 shown = (
                     key.value if isinstance(key, ScalarNode) and key.value else "a list, mapping or nothing"
@@ -174,7 +196,18 @@ class _Reader:
                     mend="keep one of them",
                 )
             entries[key.value] = self.node(value, (*path, key.value), line)
-        return entries
+        return {**merged, **entries}
+
+    def _merged(self, node: Any, path: Path, line: int) -> dict[str, Node]:
+        """What `<<:` brings into a mapping: a mapping's keys, or those of several, of which the first counts."""
+        parts = reversed(node.value) if isinstance(node, SequenceNode) else [node]
+        keys: dict[str, Node] = {}
+        for part in parts:
+            found = self.node(part, path, line)
+            if not found.mapping:
+                raise UserError("<< takes no mapping", where=found.place, mend="write << before a mapping")
+            keys |= found.value
+        return keys
 
     def _scalar(self, node: ScalarNode, tag: str, place: str) -> Any:
         if tag in _TEXT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.bad_input import (
     chain_keys,
     chain_text,
+    cluster_costs,
     command_line,
     designs,
     models,
@@ -39,6 +40,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     sweeps.CHAINS,
     sweep_folders.FOLDERS,
     designs.DESIGNS,
+    cluster_costs.COSTS,
     runs.RUNS,
     runs.CLUSTERS,
 )
