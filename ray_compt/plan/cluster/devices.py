@@ -1,6 +1,7 @@
 """What devices can do at most, as their makers publish it. A further device is a row here.
 
-Peaks are dense: datasheets often print the double of them, with structured sparsity.
+Peaks are dense: datasheets often print the double of them, with structured sparsity. Those of the H100 were looked up
+for this table, the others are what was known of the datasheets that they name.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Device:
         memory: bytes; 0 where the node's memory is shared.
         bandwidth: of its memory, bytes/s.
         link: to its neighbours in the node, bytes/s in one direction: NVLink, else PCIe.
-        source: where the numbers were published, with the year.
+        source: where the numbers are published, with the year.
     """
 
     name: str

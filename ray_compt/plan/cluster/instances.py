@@ -1,10 +1,10 @@
 """Machines that clouds rent out: devices, threads, network, and prices as an order of magnitude.
 
-Prices are US dollars an hour for Linux in a cheap American region, rounded: those of AWS as SkyPilot's public catalogue
-had them for us-east-1 late in 2025 (github.com/skypilot-org/skypilot-catalog, catalogs/v8), those of Google Cloud
-(us-central1) and Azure (eastus) from their public price lists of 2025. Spot prices change by the day and by the zone by
-a factor of two and more. Networks: the clouds' own pages of instance types, 2025; "up to" is taken at half. A further
-instance type is a row here.
+Prices are US dollars an hour for Linux in a cheap American region, rounded. Those of p5, p3 and g6 were looked up
+in SkyPilot's public catalogue for us-east-1 late in 2025 (github.com/skypilot-org/skypilot-catalog, catalogs/v8). All
+others, those of Google Cloud (us-central1) and Azure (eastus) among them, and the networks are what was known of the
+public lists of 2025 and were not looked up again: orders of magnitude. Spot prices change by the day and by the zone
+by a factor of two and more. A network of "up to" so much is taken at half. A further instance type is a row here.
 """
 
 from __future__ import annotations
