@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,21 @@ from ray_compt.doctor.asked import Asked
 from ray_compt.doctor.driver import Paths, not_seen, open_paths, standing
 from ray_compt.doctor.facts import NodeFacts, this_machine
 from ray_compt.doctor.finding import Finding, Problem, together, wrong
-from ray_compt.doctor.judge_cluster import judge_access, judge_workers
+from ray_compt.doctor.judge_cluster import judge_access, judge_here, judge_workers
 from ray_compt.doctor.judge_paths import judge_paths
 from ray_compt.doctor.judge_versions import judge_installed, judge_versions
 from ray_compt.doctor.reach import Unreached
 from ray_compt.errors import UserError
 from ray_compt.storage import is_url
-from ray_compt.train.cluster import check_cluster, check_this_machine
+from ray_compt.train.cluster import Needs, check_cluster, check_this_machine
 
 if TYPE_CHECKING:
     from ray_compt.doctor.nodes import Answer, Node
 
-_HEARD = "install ray_compt on every node, or bring it along in the job's runtime_env; `ray status` shows the nodes"
+# Nodes whose marks are looked for at the same time.
+_AT_ONCE = 32
+_BROKEN = "install ray_compt on every node, or bring it along in the job's runtime_env; the node's Ray logs say more"
+_SILENT = "look at the load and the memory of that node; its Ray logs say more"
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,13 @@ class _Heard:
     Attributes:
         facts, unreached: of those that answered.
         broken: those that cannot answer, and why.
-        late: those that have not yet.
+        silent: those that have not answered.
     """
 
     facts: dict[str, NodeFacts]
     unreached: dict[str, list[Unreached]]
     broken: list[tuple[str, Problem]]
-    late: list[tuple[str, Problem]]
+    silent: list[tuple[str, Problem]]
 
 
 def examine_machine(asked: Asked) -> Examination:
@@ -64,7 +68,7 @@ def examine_machine(asked: Asked) -> Examination:
     with open_paths(asked.reads, asked.writes) as paths:
         findings = [
             Finding("nodes", "ok", f"this machine alone, {here.host}"),
-            *_caught("workers", "room for the workers on this machine", check_this_machine, asked),
+            *_workers_here(asked, here),
             *paths.findings,
             *judge_paths(paths.seen, {}, 1),
             *judge_installed(here),
@@ -84,7 +88,7 @@ def examine_cluster(asked: Asked) -> Examination:
         resources = {node.name: node.resources for node in nodes}
         token, dashboard = cluster.asks_for_token(), cluster.dashboard()
         findings = [
-            *together("nodes", [*heard.broken, *heard.late], _nodes_line(nodes)),
+            *together("nodes", [*heard.broken, *heard.silent], _nodes_line(nodes)),
             *_workers(asked, resources, cluster.most_possible()),
             *paths.findings,
             *judge_paths(paths.seen, heard.unreached, len(heard.facts)),
@@ -124,7 +128,7 @@ def check_nodes(asked: Asked) -> list[str]:
         raise bad[0].error(len(bad) - 1)
     warnings = [finding for finding in found if finding.state == "warn"]
     return [f"{finding.name}: {finding.text}" for finding in warnings] + [
-        f"{node}: {problem.found}" for node, problem in heard.late
+        f"{node}: {problem.found}" for node, problem in heard.silent
     ]
 
 
@@ -132,27 +136,31 @@ def _ask(nodes: Sequence[Node], paths: Paths, *, keep: bool = False) -> _Heard:
     from ray_compt.doctor import nodes as cluster
 
     heard = _read(cluster.ask_nodes(nodes, probe.request(paths.samples, paths.marks), keep=keep))
-    for node in nodes:
-        if node.name in heard.facts:
-            lacking = {path.name for path in heard.unreached[node.name]}
-            written = [mark for mark in paths.marks if mark.name not in lacking]
-            heard.unreached[node.name] += not_seen(written, node.id[:12])
+    answered = [node for node in nodes if node.name in heard.facts]
+
+    def look(node: Node) -> list[Unreached]:
+        lacking = {path.name for path in heard.unreached[node.name]}
+        return not_seen([mark for mark in paths.marks if mark.name not in lacking], cluster.mark_of(node))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for node, unseen in zip(answered, list(pool.map(look, answered))):
+            heard.unreached[node.name] += unseen
     return heard
 
 
 def _read(answers: Mapping[str, Answer]) -> _Heard:
     heard = _Heard({}, {}, [], [])
     for name, answer in answers.items():
-        if answer.text is None:
-            (heard.late if answer.late else heard.broken).append(
-                (name, Problem("wrong", answer.failure, _HEARD))
-            )
-            continue
-        try:
-            heard.facts[name], heard.unreached[name] = probe.read(answer.text)
-        except (ValueError, KeyError, TypeError):
-            other = Problem("wrong", "another version of ray_compt answers there", _HEARD)
-            heard.broken.append((name, other))
+        if answer.silent:
+            heard.silent.append((name, Problem("wrong", answer.failure, _SILENT)))
+        elif answer.text is None:
+            heard.broken.append((name, Problem("wrong", answer.failure, _BROKEN)))
+        else:
+            try:
+                heard.facts[name], heard.unreached[name] = probe.read(answer.text)
+            except (ValueError, KeyError, TypeError):
+                other = Problem("wrong", "another version of ray_compt answers there", _BROKEN)
+                heard.broken.append((name, other))
     return heard
 
 
@@ -162,24 +170,27 @@ def _nodes_line(nodes: Sequence[Node]) -> str:
     return f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {cpus:g} CPUs, {gpus:g} GPUs{mine}"
 
 
+def _workers_here(asked: Asked, here: NodeFacts) -> list[Finding]:
+    if asked.needs is None:
+        return []
+    return _refused(check_this_machine, asked.needs) or [judge_here(asked.needs, here.gpus)]
+
+
 def _workers(
     asked: Asked, resources: Mapping[str, Mapping[str, float]], most: Mapping[str, float] | None
 ) -> list[Finding]:
     if asked.needs is None:
         return []
-    short = _caught("workers", "", check_cluster, asked)
-    return short if wrong(short) else [judge_workers(asked.needs, resources, most)]
+    return _refused(check_cluster, asked.needs) or [judge_workers(asked.needs, resources, most)]
 
 
-def _caught(name: str, well: str, check: Any, asked: Asked) -> list[Finding]:
-    """What a check of the resources says, as a finding."""
-    if asked.needs is None:
-        return []
+def _refused(check: Callable[[Needs], None], needs: Needs) -> list[Finding]:
+    """What a check of training's has against it, as a finding; none where it has nothing."""
     try:
-        check(asked.needs)
+        check(needs)
     except UserError as error:
-        return [Finding(name, "wrong", error.message, error.mend)]
-    return [Finding(name, "ok", well)]
+        return [Finding("workers", "wrong", error.message, error.mend)]
+    return []
 
 
 def _machine(

@@ -11,6 +11,23 @@ from ray_compt.train.scaling import Resources, places
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
+def judge_here(needs: Needs, gpus: int) -> Finding:
+    """Room for the fewest workers on this machine, whose cores were counted before.
+
+    Args:
+        gpus: devices that it has.
+    """
+    wanted = needs.total(needs.workers)["GPU"]
+    if wanted > gpus:
+        return Finding(
+            "workers",
+            "wrong",
+            f"{_range(needs)} and the teacher need {wanted:g} GPUs or more; this machine has {gpus}",
+            "give --address of a cluster that has them, or train on CPUs with workers.gpus and teacher.gpus 0",
+        )
+    return Finding("workers", "ok", f"{_range(needs)} asked for, room for {needs.workers} or more")
+
+
 def judge_workers(needs: Needs, nodes: Mapping[str, Resources], most: Mapping[str, float] | None) -> Finding:
     """Room for the workers on nodes, each on one whole, now and later.
 

@@ -7,9 +7,8 @@ which takes longer than all the looking.
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +21,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ray_compt import forkserver
 from ray_compt.doctor import probe
 from ray_compt.doctor.judge_machine import clock_offset
+from ray_compt.doctor.ray_text import cannot_import, last_line, name_nodes
 from ray_compt.train.reachable import answering
 
 # Seconds for a worker process to start, and to look.
 PATIENCE_S = 90.0
 CLOCK_TRIES = 3
-_MISSING = re.compile(r"(?:ModuleNotFoundError|ImportError|AttributeError): [^\n]+")
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,12 @@ class Answer:
     Attributes:
         text: of `probe.look`.
         failure: why there is none.
-        late: it has not come in time, and may yet.
+        silent: nothing can be said of it: it has not answered in time, or is leaving.
     """
 
     text: str | None = None
     failure: str = ""
-    late: bool = False
+    silent: bool = False
 
 
 def living_nodes() -> list[Node]:
@@ -78,20 +77,6 @@ def living_nodes() -> list[Node]:
     return sorted(nodes, key=lambda node: (not node.mine, node.name))
 
 
-def name_nodes(nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Names for people of `ray.nodes()`, by id."""
-    listed = list(nodes)
-    addresses = [node["NodeManagerAddress"] for node in listed]
-    names = {}
-    for node in listed:
-        address, host = node["NodeManagerAddress"], node.get("NodeManagerHostname") or ""
-        details = [host] if host and host != address else []
-        if addresses.count(address) > 1:
-            details.append(f"node {node['NodeID'][:8]}")
-        names[node["NodeID"]] = f"{address} ({', '.join(details)})" if details else address
-    return names
-
-
 def ask_nodes(
     nodes: Sequence[Node], request: str, *, keep: bool = False, patience_s: float = PATIENCE_S
 ) -> dict[str, Answer]:
@@ -102,13 +87,18 @@ def ask_nodes(
         patience_s: seconds to wait for all.
     """
     look = ray.remote(max_calls=0 if keep else 1)(probe.look)
-    asked = {look.options(**_pinned(node)).remote(request, node.id[:12]): node for node in nodes}
+    asked = {look.options(**_pinned(node)).remote(request, mark_of(node)): node for node in nodes}
     done, silent = ray.wait(list(asked), num_returns=len(asked), timeout=patience_s) if asked else ([], [])
     answers = {asked[reference].name: _answer(reference) for reference in done}
     for reference in silent:
         ray.cancel(reference, force=True)
-        answers[asked[reference].name] = Answer(failure=f"no answer within {patience_s:g} s", late=True)
+        answers[asked[reference].name] = Answer(failure=f"no answer within {patience_s:g} s", silent=True)
     return answers
+
+
+def mark_of(node: Node) -> str:
+    """What the names of a node's marks end with."""
+    return node.id[:12]
 
 
 def clock_offsets(nodes: Sequence[Node], patience_s: float = PATIENCE_S) -> dict[str, tuple[float, float]]:
@@ -165,13 +155,7 @@ def _answer(reference: Any) -> Answer:
     try:
         return Answer(text=ray.get(reference))
     except ray.exceptions.RayError as error:
-        return Answer(failure=failure(str(error)))
-
-
-def failure(text: str) -> str:
-    """Ray's error in a line: what could not be imported, or its last line, which names the exception."""
-    missing = _MISSING.findall(text)
-    if missing:
-        return f"ray_compt does not run there ({missing[-1].partition(': ')[2]})"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+        missing = cannot_import(str(error))
+        if missing:
+            return Answer(failure=f"ray_compt does not run there ({missing})")
+        return Answer(failure=last_line(str(error)), silent=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ray_compt.doctor.judge_cluster import judge_access, judge_workers
+from ray_compt.doctor.judge_cluster import judge_access, judge_here, judge_workers
 from ray_compt.train.cluster import Needs
 
 TWO = {"a": {"CPU": 8.0, "GPU": 1.0}, "b": {"CPU": 8.0, "GPU": 1.0}}
@@ -29,6 +29,16 @@ def test_workers_have_to_fit_on_nodes_whole(needs: Needs, most, state: str, says
     found = judge_workers(needs, TWO, most)
     assert found.state == state
     assert says in found.found
+
+
+def test_gpus_that_this_machine_lacks_are_wrong():
+    found = judge_here(_needs(2, 8, gpus=1), 1)
+    assert (found.state, found.found) == (
+        "wrong",
+        "2 to 8 workers and the teacher need 2 GPUs or more; this machine has 1",
+    )
+    assert judge_here(_needs(2, 8, gpus=1), 2).state == "ok"
+    assert judge_here(_needs(2, 8), 0).state == "ok"
 
 
 def test_an_open_cluster_is_to_think_about_and_one_with_a_token_is_well():
