@@ -15,13 +15,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from ray_compt import __version__
+from ray_compt.doctor.versions import package_versions
 from ray_compt.report.published import without_credentials
 from ray_compt.storage import Place
 from ray_compt.train.disk import explained
@@ -29,7 +28,6 @@ from ray_compt.train.disk import explained
 FILE = "environment.json"
 SCHEMA = 1
 MOST = 100
-PACKAGES = ("torch", "torchvision", "ray", "deepspeed", "open_clip_torch", "timm", "numpy")
 GIT_S = 5.0
 _ACCELERATOR = "accelerator_type:"
 
@@ -112,17 +110,6 @@ def command_line(command: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(map(without_credentials, command))
-
-
-def package_versions() -> dict[str, str]:
-    """Versions by name: ours, Python's, and those of the packages that training rests on."""
-    found = {"ray_compt": __version__, "Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit(folder: Path) -> str | None:

@@ -18,6 +18,7 @@ from open_clip import get_model_preprocess_cfg
 from rich.console import Console
 from torch import nn
 
+from ray_compt.chain.asked import check_for_chain
 from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.chain.classifier import (
     HEAD_FILE,
@@ -154,6 +155,7 @@ def finetune_model(
         record = _Record(folder.path / FILE, asked)
         if ledger.stages[0].state != "done":
             start_ray(address, chain_needs(chain), verbose=verbose)
+            check_for_chain(chain, folder.path, terminal)
             inputs = open_inputs(chain, folder, terminal)
             ledger.training_samples = inputs.train.samples
             run = _Run(chain, plan, asked, source, folder, ledger, inputs, terminal, record)

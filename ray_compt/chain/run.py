@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ray_compt.chain.after_growth import evaluate_grown, is_due
+from ray_compt.chain.asked import check_for_chain
 from ray_compt.chain.bad_samples import BadSamples
 from ray_compt.chain.card import write_card, write_missing_cards
 from ray_compt.chain.environment import record_start
@@ -100,6 +101,7 @@ def train_chain(
                 make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
                 start_ray(address, chain_needs(chain), verbose=verbose)
+                check_for_chain(chain, folder.path, terminal)
                 record_start(folder.path, command)
                 inputs = open_inputs(chain, folder, terminal)
                 ledger.training_samples = inputs.train.samples

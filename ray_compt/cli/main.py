@@ -10,6 +10,7 @@ from ray_compt import __version__
 from ray_compt.cli.check import check
 from ray_compt.cli.command import Command, Program
 from ray_compt.cli.design import design
+from ray_compt.cli.doctor import doctor
 from ray_compt.cli.eval import evaluate
 from ray_compt.cli.finetune import finetune
 from ray_compt.cli.grow import grow
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 app.command("check", cls=Command)(check)
+app.command("doctor", cls=Command)(doctor)
 app.command("plan", cls=Command)(plan)
 app.command("design", cls=Command)(design)
 app.command("train", cls=Command)(train)

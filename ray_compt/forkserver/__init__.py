@@ -6,8 +6,8 @@ CPython's `multiprocessing.forkserver` does for its own processes. Ray starts it
 the runtime environment's `py_executable` names; where the server cannot help, the launcher becomes a plain worker.
 """
 
-from ray_compt.forkserver.command import available, py_executable
+from ray_compt.forkserver.command import available, plain_executable, py_executable
 from ray_compt.forkserver.preload import preloading
 from ray_compt.forkserver.threads import use_assigned_threads
 
-__all__ = ["available", "preloading", "py_executable", "use_assigned_threads"]
+__all__ = ["available", "plain_executable", "preloading", "py_executable", "use_assigned_threads"]

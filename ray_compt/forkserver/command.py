@@ -41,3 +41,8 @@ def py_executable(modules: Sequence[str]) -> str:
     ours = f"{python} -I -S {script} {shlex.quote(','.join(modules))}"
     there = f"[ -x {python} ] && [ -f {script} ]"
     return f"bash -c {shlex.quote(f'if {there}; then {_FORKED.format(ours=ours)}; fi{_PLAIN}')}"
+
+
+def plain_executable() -> str:
+    """A `py_executable` for tasks that want none of it, in a job whose workers come from the fork server."""
+    return f"bash -c {shlex.quote(_PLAIN)}"

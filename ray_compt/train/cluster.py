@@ -96,9 +96,9 @@ def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> No
 
     if not ray.is_initialized():
         if address is None:
-            _check_this_machine(needs)
+            check_this_machine(needs)
         _connect(address, _own_cpus(needs), verbose=verbose)
-    _check_cluster(needs)
+    check_cluster(needs)
     if forkserver.available(os.environ):
         # The first worker starts the fork server, which imports while this process does.
         ray.remote(_nothing).options(num_cpus=0).remote()
@@ -233,7 +233,8 @@ def _no_cluster(address: str | None, error: Exception) -> UserError:
     )
 
 
-def _check_this_machine(needs: Needs) -> None:
+def check_this_machine(needs: Needs) -> None:
+    """Raise UserError where the fewest workers, more than one, have no core each here."""
     cores = usable_cores()
     if needs.workers * needs.cpus > cores and needs.workers > 1:
         raise UserError(
@@ -244,7 +245,8 @@ def _check_this_machine(needs: Needs) -> None:
         )
 
 
-def _check_cluster(needs: Needs) -> None:
+def check_cluster(needs: Needs) -> None:
+    """Raise UserError where the cluster has too few CPUs or GPUs for the fewest workers."""
     import ray
 
     have, want = ray.cluster_resources(), needs.total(needs.workers)

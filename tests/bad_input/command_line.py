@@ -77,6 +77,13 @@ USAGE = Chapter(
             "--device",
             "'meta'",
         ),
+        _words(
+            "doctor-set",
+            "A key to change, and no chain file",
+            "doctor --set seed=5",
+            "--set",
+            "no chain file",
+        ),
         _words("no-data", "A model without data to evaluate on", "eval MODEL", "--data", "no shards"),
         _words(
             "builtin", "Unknown built-in data", "eval MODEL --data builtin:letters", "data", "builtin:letters"

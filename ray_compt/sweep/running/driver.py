@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ray_compt.chain.asked import check_for_chain
 from ray_compt.chain.folder import make_writable, refuse_chains_folder
 from ray_compt.chain.lock import only_driver
 from ray_compt.config.schema import Chain
@@ -171,6 +172,7 @@ class _Run:
         chains = outlines(self.plan)
         needs = most_needed(chains)
         start_ray(address, _together(needs, self._concurrent_here(needs)), verbose=self.verbose)
+        check_for_chain(chains[0], self.folder.path, self.terminal)
         from ray_compt.sweep.running.searcher import QueueSearcher
         from ray_compt.sweep.running.stop import start_stop_board, tell_board
 

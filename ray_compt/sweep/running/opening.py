@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ray_compt.chain.environment import command_line, package_versions
+from ray_compt.chain.environment import command_line
 from ray_compt.config.load import read_text
 from ray_compt.config.yaml_io import read_yaml, write_yaml
+from ray_compt.doctor.versions import package_versions
 from ray_compt.errors import UserError
 from ray_compt.sweep.objective import Objective
 from ray_compt.sweep.plan import SweepPlan
