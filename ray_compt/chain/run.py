@@ -16,11 +16,12 @@ from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, make_writable, open_run, run_place
-from ray_compt.chain.initial import Predecessor, write_initial
+from ray_compt.chain.initial import Predecessor, outside_predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.needs import chain_needs
+from ray_compt.chain.outside import check_init
 from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.store.reuse import Reuse, surroundings
@@ -96,6 +97,7 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
+            check_init(plans[0].config)
             if store is not None:
                 make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
@@ -279,7 +281,7 @@ class _Run:
     ) -> StageJob:
         stage, path = plan.config, self.folder.stage(entry)
         path.make()
-        source = _predecessor(self.folder, *before[-1]) if before else None
+        source = _predecessor(self.folder, *before[-1]) if before else outside_predecessor(plan)
         initial = write_initial(path, plan, source, seed=self.chain.seed)
         steps = plan.steps(self.inputs.train.samples, self.step_limit)
         order = self.inputs.order(stage.train.global_batch)
