@@ -42,6 +42,7 @@ from ray_compt.storage import JsonLines
 from ray_compt.train.clip import ClipObjective
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
+from ray_compt.train.objective import Objective
 from ray_compt.train.stage import train_stage
 
 
@@ -59,6 +60,7 @@ def train_chain(
     track: Sequence[str] = (),
     store: str | None = None,
     watch: Watch | None = None,
+    objective: Objective | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -75,6 +77,7 @@ def train_chain(
         track: experiment trackers that get the scalars too: "wandb", "mlflow".
         store: folder or URL of a stage store, from which stages are taken that any run has trained before.
         watch: follows the run, and may end it.
+        objective: what stages minimise instead of CLIP's loss; its module is a `train.student.Student`.
 
     Returns:
         The ledger, as in ledger.json.
@@ -82,7 +85,10 @@ def train_chain(
     Raises:
         UserError: something that the user must mend; finished stages and checkpoints stay.
         StageInterrupt: `watch` ended it; the same.
+        ValueError: a store and an objective, whose code no key of the store knows.
     """
+    if store is not None and objective is not None:
+        raise ValueError("a stage store keeps stages of CLIP's own objective only")
     watch = watch or Watch()
     terminal = Terminal(console)
     plans = prepare(chain)
@@ -125,6 +131,7 @@ def train_chain(
                     step_limit,
                     here,
                     verbose,
+                    objective or ClipObjective(),
                 )
                 run.train_family(plans, alone)
     if summary:
@@ -148,6 +155,7 @@ class _Run:
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
+    objective: Objective
 
     def train_family(self, plans: list[StagePlan], alone: list[StagePlan]) -> None:
         """Train the chain's stages, then the individual models; what is done already is skipped."""
@@ -302,7 +310,7 @@ class _Run:
             max_bad_share=self.chain.data.max_bad_share,
             distill=plan.distill,
             teacher_config=stage.teacher,
-            objective=ClipObjective(),
+            objective=self.objective,
             teachers=self._teachers(plan, before, order),
             verbose=self.verbose,
         )
