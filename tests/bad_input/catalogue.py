@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from tests.bad_input import (
+    captions,
     chain_keys,
     chain_text,
     command_line,
     designs,
     models,
+    outside,
     runs,
     shards,
     suites,
@@ -22,12 +24,14 @@ CHAPTERS: tuple[Chapter, ...] = (
     chain_text.CHAPTER,
     chain_keys.CHAPTER,
     models.CHAPTER,
+    outside.CHAPTER,
     teachers.CHAPTER,
     command_line.OVERRIDES,
     command_line.USAGE,
     shards.FINDING,
     shards.ARCHIVES,
     shards.SAMPLES,
+    captions.CHAPTER,
     runs.DATA,
     trained.STORED,
     trained.FILES,
