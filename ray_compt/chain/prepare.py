@@ -79,10 +79,7 @@ def prepare(chain: Chain) -> list[StagePlan]:
     plans = []
     for number, (stage, model) in enumerate(zip(chain.stages, models)):
         init = load_config(stage.transfer.init_folder) if stage.transfer.init_folder else None
-        if init is not None:
-            operator, text, notes = beginning(stage, init, model)
-        else:
-            operator, text, notes = _growth(stage, models[number - 1] if number else None, model)
+        operator, text, notes = _start(stage, init, models[number - 1] if number else None, model)
         teachers = choose_teachers(chain.stages, number, models)
         distill = resolve_distill(stage.transfer.distill, stage.epochs, passes_taught(chain.stages, teachers))
         plan = _plan(number, stage, model, operator, text, notes, distill, teachers)
@@ -118,6 +115,15 @@ def _plan(
 ) -> StagePlan:
     parameters, macs = count_parameters(model), count_macs(model)
     return StagePlan(number, stage, model, parameters, macs, operator, text, notes, distill, teachers)
+
+
+def _start(
+    stage: StageConfig,
+    init: dict[str, Any] | None,
+    before: dict[str, Any] | None,
+    model: dict[str, Any],
+) -> tuple[str | None, str, tuple[str, ...]]:
+    return _growth(stage, before, model) if init is None else beginning(stage, init, model)
 
 
 def _growth(

@@ -3,6 +3,7 @@
 OUT/caption-merge.json       {"format", "captions", "columns", "joining"}: what the folder is made from
 OUT/00000.tar                a shard, under its own name
 OUT/00000.tar.captions.json  what became of it, written after it
+OUT/.lock                    held while a merge writes here
 OUT/.captions.sqlite         the captions by picture, until all shards are done
 """
 
