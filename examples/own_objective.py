@@ -5,6 +5,7 @@
 Like CLIP's loss, but a pair's own similarity is no candidate in the denominator. What an objective has to offer is
 said by `ray_compt.train.objective.Objective`. Two rules keep a loss right on any number of workers: its parts are
 *summed* over workers, so each divides by what the global batch counts; and samples that could not be read take no part.
+Workers import an objective's module, which has to be there on every node; one of the program itself travels to them.
 """
 
 from __future__ import annotations

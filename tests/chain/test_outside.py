@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 from ray_compt.chain.initial import outside_predecessor, write_initial
 from ray_compt.chain.outside import check_init
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
+from ray_compt.chain.store.key import Surroundings
+from ray_compt.chain.store.reuse import Reuse
+from ray_compt.chain.store.store import StageStore
 from ray_compt.config import load_chain
 from ray_compt.config.schema import Chain
 from ray_compt.errors import UserError
 from ray_compt.models import build_model, load_state, save_model
+from ray_compt.report.terminal import Terminal
 from ray_compt.storage import open_place
 from tests.integration.harness import tiny_chain, tiny_model
 
@@ -115,6 +121,20 @@ def test_a_first_stage_that_is_smaller_is_refused_not_begun_anew(tmp_path: Path)
     with pytest.raises(UserError, match="cannot be grown from init .* would shrink") as error:
         prepare(_chain(tmp_path, tmp_path / "m", width=16))
     assert error.value.where == "stage a"
+
+
+def test_other_weights_make_another_stage_in_a_store(tmp_path: Path, wise: Path) -> None:
+    chain = _chain(tmp_path, wise)
+    [plan, after] = prepare(chain)
+    reuse = Reuse(
+        StageStore(open_place(tmp_path / "store")),
+        Surroundings(chain, "a" * 32, "b" * 32, None),
+        lambda _: 4,
+        Terminal(Console(file=io.StringIO())),
+    )
+    before = [reuse.key(plan, []).name, reuse.key(after, [plan]).name]
+    save_model(wise, build_model(tiny_model(16), 8).state_dict(), tiny_model(16), **CLIP)
+    assert not set(before) & {reuse.key(plan, []).name, reuse.key(after, [plan]).name}
 
 
 def test_its_files_are_looked_at_before_anything_trains(tmp_path: Path, wise: Path) -> None:

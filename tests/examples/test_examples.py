@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 
 from examples import compositions, from_checkpoint, grow_one, own_objective
 from examples.shapes import PER_SHARD, TRAIN, VAL, chain, model, write_shards
+from ray_compt.chain import train_chain
 from ray_compt.chain.prepare import prepare
 from ray_compt.config import make_chain
 from ray_compt.config.schema import DataConfig
@@ -90,6 +92,19 @@ def test_the_objectives_parts_sum_to_the_formula(workers: int) -> None:
     loss.backward()
     assert image.grad is not None and bool(image.grad.isfinite().all())
     assert not image.grad[6].any()
+
+
+def test_a_store_knows_no_objective_but_clips(tmp_path: Path) -> None:
+    alone = make_chain(chain(tmp_path, [{"model": model(32), "epochs": 1}]), (), where="test")
+    with pytest.raises(ValueError, match="CLIP's own objective"):
+        train_chain(
+            alone,
+            str(tmp_path / "run"),
+            store=str(tmp_path),
+            objective=own_objective.Decoupled(),
+            console=Console(),
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def _by_the_formula(
