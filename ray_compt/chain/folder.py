@@ -129,7 +129,8 @@ def _individual_entries(chain: Chain, stages: list[StageEntry], known: list[Stag
     entries = [kept.get(entry.folder, entry) for entry in entries]
     first = chain.stages[0]
     same_warmup = chain.individual.warmup_steps in (None, first.train.warmup_steps)
-    if epochs == first.epochs and same_warmup and not first.transfer.distill.teachers:
+    taught = first.transfer.distill.teachers or first.transfer.init
+    if epochs == first.epochs and same_warmup and not taught:
         entries[0] = stages[0]
     return entries
 

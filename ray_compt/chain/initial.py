@@ -1,4 +1,7 @@
-"""What a stage begins with: its predecessor's weights, grown, and where it is asked for AdamW's moments."""
+"""What a stage begins with: its predecessor's weights, grown, and where it is asked for AdamW's moments.
+
+A first stage may have a model from outside for a predecessor, which has no moments.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from ray_compt.chain.prepare import StagePlan
 from ray_compt.errors import UserError
 from ray_compt.growth import grow, grow_moments
 from ray_compt.models import load_state
-from ray_compt.storage import Place
+from ray_compt.models.store import weights_file
+from ray_compt.storage import Place, open_place
 from ray_compt.train.carried import OptimizerState, write_carried
 from ray_compt.train.checkpoint import read_final_optimizer
 from ray_compt.train.student import exported
@@ -19,12 +23,12 @@ from ray_compt.train.student import exported
 
 @dataclass(frozen=True)
 class Predecessor:
-    """A finished stage.
+    """A finished stage, or a model from outside the chain.
 
     Attributes:
         model: open_clip's configuration.
-        folder: the stage's.
-        steps: that it took.
+        folder: the stage's, or the model's.
+        steps: that it took; 0 for a model from outside.
     """
 
     model: dict[str, Any]
@@ -62,15 +66,26 @@ def write_initial(folder: Place, plan: StagePlan, source: Predecessor | None, *,
     return Initial(weights, moments if plan.carries else None)
 
 
+def outside_predecessor(plan: StagePlan) -> Predecessor | None:
+    """The model from outside that a first stage begins with; None where it has none."""
+    folder = plan.config.transfer.init_folder
+    if folder is None or plan.init is None:
+        return None
+    return Predecessor(plan.init, open_place(folder), 0)
+
+
 def _write_weights(target: Place, plan: StagePlan, source: Predecessor, operator: str, seed: int) -> None:
-    weights = grow(
-        _weights(source),
-        source.model,
-        plan.model,
-        operator=operator,
-        seed=seed,
-        noise=plan.config.transfer.noise,
-    )
+    weights = _weights(source)
+    # Only from outside: within a chain, sizes ascend.
+    if source.model != plan.model:
+        weights = grow(
+            weights,
+            source.model,
+            plan.model,
+            operator=operator,
+            seed=seed,
+            noise=plan.config.transfer.noise,
+        )
     tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
     target.write(lambda path: save_file(tensors, path))
 
@@ -84,7 +99,7 @@ def _write_moments(target: Place, plan: StagePlan, source: Predecessor, operator
 
 
 def _weights(source: Predecessor) -> dict[str, Any]:
-    if not (source.folder / "model.safetensors").is_file():
+    if not weights_file(source.folder).is_file():
         raise UserError(
             "the predecessor's model is missing",
             where=str(source.folder),

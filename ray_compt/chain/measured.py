@@ -17,6 +17,7 @@ from ray_compt.report.published import without_credentials
 from ray_compt.storage import Place, open_place
 
 SWEEP = "sweep.json"
+SCRATCH = "scratch"
 
 
 def open_runs(references: Sequence[str]) -> list[RunFolder]:
@@ -31,6 +32,8 @@ def open_runs(references: Sequence[str]) -> list[RunFolder]:
 def read_finished(folder: RunFolder) -> list[Finished]:
     """Every evaluated training of a run: stages of its chain, as far as all before them are done, and models alone.
 
+    A chain that begins with a model from outside is left out: what that one has seen is not known.
+
     Raises:
         UserError: no run there, or a ledger that cannot be read.
     """
@@ -38,6 +41,8 @@ def read_finished(folder: RunFolder) -> list[Finished]:
     where = without_credentials(str(folder.path))
     done = [entry.state == "done" for entry in ledger.stages]
     whole = ledger.stages[: done.index(False) if False in done else len(done)]
+    if whole and whole[0].growth != SCRATCH:
+        whole = []
     chained = [_finished(whole[: number + 1], where) for number in range(len(whole))]
     own = {entry.folder for entry in ledger.stages}
     alone = [
@@ -60,7 +65,7 @@ def _finished(entries: Sequence[StageEntry], where: str) -> Finished:
         forward=_forward(entry),
         samples=entry.samples / entry.epochs,
         taught=min(1.0, _teacher_macs(entry, teacher) / teacher) if teacher else 0.0,
-        recipe=_recipe(entry) if before else "scratch",
+        recipe=_recipe(entry) if before else SCRATCH,
         data=entry.data,
         where=where,
         name=entry.name,

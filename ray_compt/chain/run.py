@@ -17,11 +17,12 @@ from ray_compt.chain.environment import record_start
 from ray_compt.chain.features import cache_spec, check_caches, look_up
 from ray_compt.chain.finish import evaluate, evaluation_job, export
 from ray_compt.chain.folder import RunFolder, add_individuals, make_writable, open_run, run_place
-from ray_compt.chain.initial import Predecessor, write_initial
+from ray_compt.chain.initial import Predecessor, outside_predecessor, write_initial
 from ray_compt.chain.inputs import Inputs, open_inputs
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.listener import EVENTS, Listener, samples_per_second
 from ray_compt.chain.needs import chain_needs
+from ray_compt.chain.outside import check_init
 from ray_compt.chain.placement import place_teachers, within_machine
 from ray_compt.chain.prepare import StagePlan, prepare, prepare_individuals
 from ray_compt.chain.store.reuse import Reuse, surroundings
@@ -42,6 +43,7 @@ from ray_compt.storage import JsonLines
 from ray_compt.train.clip import ClipObjective
 from ray_compt.train.cluster import start_ray
 from ray_compt.train.job import StageJob, StageTeacher
+from ray_compt.train.objective import Objective
 from ray_compt.train.stage import train_stage
 
 
@@ -59,6 +61,7 @@ def train_chain(
     track: Sequence[str] = (),
     store: str | None = None,
     watch: Watch | None = None,
+    objective: Objective | None = None,
 ) -> dict[str, Any]:
     """Train a chain, going on where an earlier run in the same folder stopped.
 
@@ -75,6 +78,7 @@ def train_chain(
         track: experiment trackers that get the scalars too: "wandb", "mlflow".
         store: folder or URL of a stage store, from which stages are taken that any run has trained before.
         watch: follows the run, and may end it.
+        objective: what stages minimise instead of CLIP's loss; its module is a `train.student.Student`.
 
     Returns:
         The ledger, as in ledger.json.
@@ -82,7 +86,10 @@ def train_chain(
     Raises:
         UserError: something that the user must mend; finished stages and checkpoints stay.
         StageInterrupt: `watch` ended it; the same.
+        ValueError: a store and an objective, whose code no key of the store knows.
     """
+    if store is not None and objective is not None:
+        raise ValueError("a stage store keeps stages of CLIP's own objective only")
     watch = watch or Watch()
     terminal = Terminal(console)
     plans = prepare(chain)
@@ -97,6 +104,7 @@ def train_chain(
             write_missing_cards(folder, chain, ledger, plans, alone)
         else:
             check_outside(plans)
+            check_init(plans[0].config)
             if store is not None:
                 make_writable(run_place(store), "the stage store", "--store")
             with tracking(track, chain, folder, terminal) as trackers:
@@ -125,6 +133,7 @@ def train_chain(
                     step_limit,
                     here,
                     verbose,
+                    objective or ClipObjective(),
                 )
                 run.train_family(plans, alone)
     if summary:
@@ -148,6 +157,7 @@ class _Run:
     step_limit: int | None
     on_this_machine: bool
     verbose: bool
+    objective: Objective
 
     def train_family(self, plans: list[StagePlan], alone: list[StagePlan]) -> None:
         """Train the chain's stages, then the individual models; what is done already is skipped."""
@@ -281,7 +291,7 @@ class _Run:
     ) -> StageJob:
         stage, path = plan.config, self.folder.stage(entry)
         path.make()
-        source = _predecessor(self.folder, *before[-1]) if before else None
+        source = _predecessor(self.folder, *before[-1]) if before else outside_predecessor(plan)
         initial = write_initial(path, plan, source, seed=self.chain.seed)
         steps = plan.steps(self.inputs.train.samples, self.step_limit)
         order = self.inputs.order(stage.train.global_batch)
@@ -302,7 +312,7 @@ class _Run:
             max_bad_share=self.chain.data.max_bad_share,
             distill=plan.distill,
             teacher_config=stage.teacher,
-            objective=ClipObjective(),
+            objective=self.objective,
             teachers=self._teachers(plan, before, order),
             verbose=self.verbose,
         )

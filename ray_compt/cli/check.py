@@ -98,14 +98,17 @@ def _tower(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _growth(plan: StagePlan, before: StagePlan | None) -> dict[str, Any]:
-    """The operator, "scratch" for the first stage; whether it keeps the predecessor's function; its notes."""
+    """The operator, "scratch" for a first stage; whether it keeps the predecessor's function; its notes."""
     from ray_compt.growth import explain
 
-    if before is None:
+    source = before.model if before is not None else plan.init
+    if source is None:
         return {"operator": "scratch", "lossless": None, "notes": []}
+    if source == plan.model:
+        return {"operator": "none, weights of init", "lossless": True, "notes": list(plan.notes)}
     if plan.growth is None:
         return {"operator": "random", "lossless": False, "notes": list(plan.notes)}
-    growth = explain(before.model, plan.model, plan.growth)
+    growth = explain(source, plan.model, plan.growth)
     operators = dict.fromkeys(growth.operators.values())
     return {"operator": " + ".join(operators), "lossless": growth.lossless, "notes": list(growth.notes)}
 

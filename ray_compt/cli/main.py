@@ -9,6 +9,7 @@ import typer
 from ray_compt import __version__
 from ray_compt.cli.check import check
 from ray_compt.cli.command import Command, Program
+from ray_compt.cli.data import app as data
 from ray_compt.cli.design import design
 from ray_compt.cli.doctor import doctor
 from ray_compt.cli.eval import evaluate
@@ -41,6 +42,7 @@ app.command("finetune", cls=Command)(finetune)
 app.command("grow", cls=Command)(grow)
 app.command("report", cls=Command)(report)
 app.command("verify", cls=Command)(verify)
+app.add_typer(data, name="data")
 app.add_typer(teacher, name="teacher")
 app.add_typer(tune, name="tune")
 

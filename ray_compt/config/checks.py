@@ -35,6 +35,7 @@ def check_chain(chain: Chain) -> list[Problem]:
     for index, stage in enumerate(chain.stages):
         problems += _stage(("stages", index), stage, chain.data.lanes)
         problems += _teachers(chain, index)
+        problems += _init(index, stage)
     return problems
 
 
@@ -68,6 +69,15 @@ def _teachers(chain: Chain, index: int) -> Iterator[Problem]:
                 f"{model} is named twice",
                 "keep one, with the sum of the weights",
             )
+
+
+def _init(index: int, stage: StageConfig) -> Iterator[Problem]:
+    if index and stage.transfer.init is not None:
+        yield Problem(
+            (("stages", index, "transfer", "init"),),
+            f"stage {stage.name} begins with what the stage before has learnt, not with a model from outside",
+            "write init inside the first stage; others learn from such a model through distill.teachers",
+        )
 
 
 def _stage(path: Path, stage: StageConfig, lanes: int) -> Iterator[Problem]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ray_compt.data.randomness import permutation, stream_key
 
 # img2dataset writes the raw caption both as KEY.txt and under this field.
 RAW_FIELD = "caption"
+_SENTENCE_END = re.compile(r"([.!?][\"'”’)\]]*)\s+(?=[^a-z\s])")
 
 
 def parse_description(content: bytes | None) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def find_captions(text: bytes | None, description: dict[str, Any], caption_field
         description.get(RAW_FIELD),
         *(listed if isinstance(listed, list) else [listed]),
     ]
-    stripped = (_clean(caption) for caption in found if isinstance(caption, str))
+    stripped = (clean(caption) for caption in found if isinstance(caption, str))
     return list(dict.fromkeys(caption for caption in stripped if caption))
 
 
@@ -60,9 +62,20 @@ def draw_captions(captions: list[str], count: int, seed: int, epoch: int, key: s
 def find_label(description: dict[str, Any], class_field: str | None) -> str | None:
     """The picture's class name, None where the data has no classes."""
     value = description.get(class_field) if class_field else None
-    return _clean(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    return clean(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
-def _clean(text: str) -> str:
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a caption, its line breaks taken for ends of sentences too.
+
+    A sentence ends at `.`, `!` or `?` (and closing quotes or brackets) before white space and something other than a
+    small letter, so that 3.5 and "e.g. a cat" stay whole. `</s>`, which some captioning models leave behind, ends one.
+    """
+    parts = _SENTENCE_END.sub(r"\1\n", text.replace("</s>", "\n")).splitlines()
+    return [part for part in map(str.strip, parts) if part]
+
+
+def clean(text: str) -> str:
+    """A text without white space around it that every tokenizer can encode."""
     # JSON can spell half a surrogate pair, which neither Arrow nor a tokenizer can encode.
     return text.encode("utf-8", "replace").decode("utf-8").strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,3 +106,11 @@ class EvalBatch:
     label: list[str | None]
     keys: list[str]
     bad: list[BadSample] = field(default_factory=list)
+
+
+def count_reasons(bad: Iterable[BadSample]) -> Counter[str]:
+    """How many samples cannot be used for each reason, whose particulars, in brackets, are left out."""
+    reasons: Counter[str] = Counter()
+    for one in bad:
+        reasons[one.reason.partition(" (")[0]] += one.count
+    return reasons

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ray_compt.data.filesystem import Location, open_filesystem
 from ray_compt.data.patterns import find_shards
-from ray_compt.data.samples import BadSample, Shard
+from ray_compt.data.samples import BadSample, Shard, count_reasons
 from ray_compt.data.shard_table import Fields, ShardSummary, index_shard
 from ray_compt.data.source import Contents, Progress
 from ray_compt.data.spread import in_threads, spread
@@ -155,10 +154,7 @@ def _bounded(shards: Iterable[tuple[str, list[BadSample]]]) -> Iterator[BadSampl
 
 def _commonest(bad: Iterable[BadSample]) -> tuple[str, int]:
     """The commonest reason, without its particulars, and how many samples have it."""
-    reasons: Counter[str] = Counter()
-    for one in bad:
-        reasons[one.reason.partition(" (")[0]] += one.count
-    return reasons.most_common(1)[0]
+    return count_reasons(bad).most_common(1)[0]
 
 
 def _count(bad: Iterable[BadSample]) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -86,6 +88,17 @@ def index_shard(path: str, fields: Fields = Fields()) -> ShardTable:
     Raises:
         UserError: the shard cannot be read, or is compressed as a whole, so that no sample can be reached alone.
     """
+    with opened_shard(path) as (file, size):
+        return _Indexer(path, fields, file).run(size)
+
+
+@contextmanager
+def opened_shard(path: str) -> Iterator[tuple[BinaryIO, int]]:
+    """A shard to read in, and its length in bytes.
+
+    Raises:
+        UserError: as `index_shard`.
+    """
     filesystem, inner = open_filesystem(path)
     try:
         size = int(filesystem.info(inner)["size"])
@@ -97,7 +110,7 @@ def index_shard(path: str, fields: Fields = Fields()) -> ShardTable:
                     where=path,
                     mend="store it as a plain .tar; pictures are compressed already",
                 )
-            return _Indexer(path, fields, file).run(size)
+            yield file, size
     except OSError as error:
         raise UserError(
             f"cannot read the shard: {error}", where=path, mend="check that it is whole and readable"

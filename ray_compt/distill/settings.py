@@ -85,7 +85,7 @@ def _weight(
     if config.weight != "auto":
         return float(config.weight), 1.0, "none", "as the chain file says"
     if math.isinf(lineage_epochs):
-        return FULL_WEIGHTS[config.kind], 1.0, "none", "a teacher from outside counts as trained long"
+        return FULL_WEIGHTS[config.kind], 1.0, "none", "a model from outside counts as trained long"
     epochs = f"{lineage_epochs:g} epochs before {stage_epochs:g}"
     if lineage_epochs > SATURATED_PASSES * stage_epochs:
         return FULL_WEIGHTS[config.kind], 1.0, "none", f"predecessors trained long: {epochs}"

@@ -92,8 +92,10 @@ def choose_teacher(
 def passes_taught(stages: Sequence[StageConfig], teachers: Sequence[ChosenTeacher]) -> float:
     """Passes over the data behind the teachers: of their stages and all before these, infinite from outside.
 
-    What a model from outside has seen is not known; we take it for well trained.
+    What a model from outside has seen is not known; we take it, and what has grown from it, for well trained.
     """
+    if teachers and stages[0].transfer.init is not None:
+        return math.inf
     behind = [
         math.inf if teacher.stage is None else sum(stage.epochs for stage in stages[: teacher.stage + 1])
         for teacher in teachers

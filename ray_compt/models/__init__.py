@@ -23,7 +23,7 @@ from ray_compt.models.store import (
     load_state,
     save_model,
 )
-from ray_compt.models.tokenizer import make_tokenizer
+from ray_compt.models.tokenizer import make_tokenizer, token_counter
 
 __all__ = [
     "FAMILY",
@@ -45,5 +45,6 @@ __all__ = [
     "model_name",
     "open_pretrained",
     "save_model",
+    "token_counter",
     "with_image_size",
 ]

@@ -67,3 +67,13 @@ def check_tokenizer(config: dict[str, Any], where: str | None = None) -> None:
             where=where,
             mend=f"leave vocab_size out, or set it to {VOCAB_SIZE}",
         )
+
+
+def token_counter(config: dict[str, Any]) -> Callable[[list[str]], list[int]]:
+    """How many tokens a configuration's tokenizer makes of texts before they are cut, start and end included.
+
+    Raises:
+        UserError: as `make_tokenizer`.
+    """
+    tokenizer: Any = make_tokenizer(config)
+    return lambda texts: [len(tokenizer.encode(text)) + 2 for text in texts]

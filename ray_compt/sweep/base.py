@@ -14,7 +14,7 @@ from ray_compt.config.tree import Node, Path
 from ray_compt.errors import UserError
 
 Whose = Literal["chain", "all", "position", "stage"]
-# Sections that a chain's first stage does not read, unless teachers are named.
+# Sections that a chain's first stage does not read, unless teachers or a model to begin with are named.
 _OF_LATER_STAGES = ("transfer", "teacher")
 
 
@@ -39,13 +39,13 @@ class Base:
         tree: as `LoadedSweep.chain_tree`, every stage with its name.
         names: of the stages.
         labels: short names: the part of each model's name that no other has (T for ViT-T-16), else the stage's name.
-        teachers: whether teachers are named anywhere, of which a chain's first stage may have one.
+        outside: whether teachers or a model to begin with are named anywhere, which a chain's first stage may have.
     """
 
     tree: Node
     names: tuple[str, ...]
     labels: tuple[str, ...]
-    teachers: bool
+    outside: bool
 
     @property
     def whole(self) -> Composition:
@@ -104,9 +104,12 @@ def open_base(loaded: LoadedSweep) -> Base:
     tree = loaded.chain_tree
     tree = Node({**tree.value, "stages": Node(named, stages.place, stages.path)}, tree.place, tree.path)
     sections = [tree.find(("transfer",)), *(stage.child("transfer") for stage in named)]
-    taught = any(section is not None and section.find(("distill", "teachers")) for section in sections)
-    taught = taught or any(key.endswith("distill.teachers") for key in loaded.sweep.space)
-    return Base(tree, tuple(names), _labels(names, stage_parts(tree)), taught)
+    named_there = any(
+        section is not None and (section.find(("distill", "teachers")) or section.find(("init",)))
+        for section in sections
+    )
+    outside = named_there or any(key.endswith(("distill.teachers", ".init")) for key in loaded.sweep.space)
+    return Base(tree, tuple(names), _labels(names, stage_parts(tree)), outside)
 
 
 def stage_parts(tree: Node) -> list[list[str]]:
@@ -185,7 +188,7 @@ def locate_key(base: Base, key: str) -> Target:
 
 
 def _target(base: Base, whose: Whose, index: int, rest: str) -> Target:
-    first = base.teachers or rest.partition(".")[0] not in _OF_LATER_STAGES
+    first = base.outside or rest.partition(".")[0] not in _OF_LATER_STAGES
     return Target(whose, index, rest, first)
 
 

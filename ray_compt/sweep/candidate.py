@@ -151,7 +151,7 @@ def chain_tree(base: Base, composition: Composition) -> Node:
     kept = base.stage_names(composition)
     chosen = [_known_teachers(stages.value[index], base.names, kept) for index in composition.stages]
     if composition.stages[0] != 0:
-        chosen[0] = _from_scratch(chosen[0], stages.value[0])
+        chosen[0] = _as_first(chosen[0], stages.value[0])
     entries = {**base.tree.value, "stages": Node(chosen, stages.place, stages.path)}
     return Node(entries, base.tree.place, base.tree.path)
 
@@ -200,8 +200,8 @@ def _node(loaded: LoadedSweep, key: str, value: Any) -> Node:
     return node_of(value, place, path)
 
 
-def _from_scratch(stage: Node, first: Node) -> Node:
-    """A stage that becomes the first: its own model and what that needs, trained as the base chain's first."""
+def _as_first(stage: Node, first: Node) -> Node:
+    """A stage that becomes the first: its own model and what that needs, begun and trained as the base's first."""
     entries = {key: child for key, child in stage.value.items() if key not in ("epochs", "train")}
     if "epochs" in first.value:
         entries["epochs"] = first.value["epochs"]
@@ -211,7 +211,9 @@ def _from_scratch(stage: Node, first: Node) -> Node:
     if train:
         outer = theirs or own or stage
         entries["train"] = Node(train, outer.place, outer.path)
-    return Node(entries, stage.place, stage.path)
+    changed = Node(entries, stage.place, stage.path)
+    init = first.find(("transfer", "init"))
+    return changed if init is None else assign(changed, ("transfer", "init"), init)
 
 
 def _entries(section: Node | None) -> dict[str, Node]:

@@ -93,3 +93,9 @@ def test_a_damaged_sweep_is_named(tmp_path: Path, content: str):
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises(UserError, match="sweep.json: the sweep cannot be read"):
         open_runs([str(tmp_path)])
+
+
+def test_a_chain_that_begins_with_a_model_from_outside_tells_nothing_of_sizes(tmp_path: Path):
+    begun = replace(SMALL, growth="unchanged from local-dir:wise")
+    alone = replace(SMALL, folder="individual/01-small")
+    assert [one.path for one in _read(tmp_path, [begun, LARGE], [alone])] == [(Stage("ViT-S", 80),)]

@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-OURS = {"ray_compt", "tests", "benchmarks"}
+OURS = {"ray_compt", "tests", "benchmarks", "examples"}
 STANDARD = sys.stdlib_module_names | {"tomllib"}
 
 # Where a module and the package that brings it differ in name.
@@ -47,7 +47,9 @@ def declared() -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("part, folder", [("package", PACKAGE), ("tests", ROOT / "tests")])
+@pytest.mark.parametrize(
+    "part, folder", [("package", PACKAGE), ("package", ROOT / "examples"), ("tests", ROOT / "tests")]
+)
 def test_every_import_is_declared(declared: dict[str, set[str]], part: str, folder: Path):
     undeclared = []
     for file in sorted(folder.rglob("*.py")):

@@ -126,6 +126,15 @@ def test_a_first_stage_reads_its_transfer_where_it_has_teachers(tmp_path: Path):
     assert candidate.chain.stages[0].transfer.distill.weight == 2.0
 
 
+def test_whichever_model_is_first_begins_with_the_model_from_outside(tmp_path: Path):
+    base = CHAIN.replace("{model: T,", "{model: T, init: local-dir:/models/N,", 1)
+    assert base != CHAIN
+    stages = only(tmp_path, with_list("[[S, L]]", "transfer.noise: 0.5"), base).chain.stages
+    assert [stage.transfer.init for stage in stages] == ["local-dir:/models/N", None]
+    # A first stage that grows reads what growth is asked for.
+    assert stages[0].transfer.noise == 0.5
+
+
 def test_teachers_that_the_chain_lacks_are_left_out(tmp_path: Path):
     teachers = "distill: {teachers: [{model: ViT-T-16}, {model: ViT-S-16, weight: 2}]}"
     base = CHAIN.replace("{model: L, epochs: 10,", f"{{model: L, epochs: 10, {teachers},")

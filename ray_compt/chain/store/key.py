@@ -78,7 +78,8 @@ def stage_key(
         around: the run.
         plan: the stage.
         steps: optimizer steps of the whole stage.
-        source: name of the predecessor's key; counts where weights are grown from it.
+        source: name of the predecessor's key, or a digest of the weights from outside; counts where weights are grown
+            from it.
         teachers: key or weights' digest of each teacher, and its share of the distillation weight.
     """
     transfer, train = plan.config.transfer, plan.config.train

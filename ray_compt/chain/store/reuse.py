@@ -92,7 +92,11 @@ class Reuse:
             )
             for teacher in plan.teachers
         ]
-        return stage_key(self.around, plan, self.steps(plan), names[-1] if names else None, teachers)
+        init = plan.config.transfer.init_folder
+        source = names[-1] if names else None
+        if init is not None:
+            source = weights_digest(init)
+        return stage_key(self.around, plan, self.steps(plan), source, teachers)
 
     def _taken(self, key: StageKey, target: Place) -> bool:
         try:
