@@ -15,6 +15,7 @@ from typing import Any
 
 from ray_compt import forkserver
 from ray_compt.errors import UserError
+from ray_compt.train.ray_job import ask_for_time
 from ray_compt.train.scaling import READING_TASKS
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
@@ -98,6 +99,7 @@ def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> No
         if address is None:
             _check_this_machine(needs)
         _connect(address, _own_cpus(needs), verbose=verbose)
+        ask_for_time()
     _check_cluster(needs)
     if forkserver.available(os.environ):
         # The first worker starts the fork server, which imports while this process does.

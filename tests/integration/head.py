@@ -1,0 +1,187 @@
+"""A real `ray start --head` with its dashboard and a token, on ports of its own, and jobs on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.integration.harness import (
+    TIMEOUT_S,
+    command,
+    descendants,
+    end,
+    environment,
+    hear_interrupts,
+    ray_folder,
+)
+
+# Ray's workers take theirs from 10002 to 19999.
+PORTS = range(20_000, 30_000)
+START_S = 180
+
+
+@dataclass
+class Head:
+    """A cluster on this machine.
+
+    Attributes:
+        folder: of Ray's own files; nodes are started in `folder`/start, so that jobs without a working directory begin
+            there.
+        dashboard: its URL.
+        address: HOST:PORT, as for `compt train`.
+        variables: environment of every process that may talk to it, the token among it.
+        nodes: processes of `ray start --block`.
+    """
+
+    folder: Path
+    dashboard: str
+    address: str
+    variables: dict[str, str]
+    nodes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def start(self) -> Path:
+        return self.folder / "start"
+
+    def run(
+        self, *words: str | Path, cwd: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, in an environment that knows the token and the dashboard's address."""
+        return subprocess.run(
+            list(map(str, words)),
+            env={**self.variables, "RAY_ADDRESS": self.dashboard, **more},
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
+        )
+
+    def compt(self, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return self.run(*command(*arguments), cwd=cwd)
+
+    def popen(self, *arguments: str | Path, log: Path) -> subprocess.Popen[str]:
+        """A `compt` that hears SIGINT."""
+        return subprocess.Popen(
+            command(*arguments),
+            env={**self.variables, "RAY_ADDRESS": self.dashboard},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=hear_interrupts,
+        )
+
+    def status(self, name: str | Path) -> dict[str, Any]:
+        """`compt status NAME --json`."""
+        done = self.compt("status", name, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def add(self, **resources: float) -> None:
+        """Start another node; only what asks for one of its `resources` has to run there."""
+        self._ray_start("--address", self.address, "--num-cpus", "4", "--resources", json.dumps(resources))
+
+    def _ray_start(self, *options: str) -> None:
+        log = self.folder / f"node{len(self.nodes)}.log"
+        node = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "ray.scripts.scripts",
+                "start",
+                "--block",
+                "--disable-usage-stats",
+                *options,
+            ],
+            env=self.variables,
+            cwd=self.start,
+            stdin=subprocess.DEVNULL,
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.nodes.append(node)
+        wait(f"node {len(self.nodes)}", lambda: "Ray runtime started" in log.read_text() or _ended(node, log))
+
+    def stop(self) -> None:
+        """End all nodes and what they started; the last first."""
+        left: list[psutil.Process] = []
+        for node in reversed(self.nodes):
+            left += descendants(node.pid)
+            node.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.wait(20)
+            node.kill()
+            node.wait()
+        end([process for process in left if process.is_running()])
+
+
+def wait(what: str, found: Callable[[], Any], timeout: float = START_S) -> Any:
+    """The first true value of `found()`; fails after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
+        time.sleep(0.2)
+    return value
+
+
+@contextmanager
+def running_head(cpus: float) -> Iterator[Head]:
+    """A head node; nothing of it is left afterwards."""
+    with ray_folder() as name:
+        folder = Path(name)
+        gcs, dashboard, agent, metrics = _free_ports(4)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        variables = {**environment(name), **token, "PATH": path}
+        head = Head(folder, f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", variables)
+        head.start.mkdir()
+        try:
+            head._ray_start(
+                *("--head", "--temp-dir", name, "--node-ip-address", "127.0.0.1", "--num-cpus", str(cpus)),
+                *(
+                    "--port",
+                    str(gcs),
+                    "--dashboard-port",
+                    str(dashboard),
+                    "--object-store-memory",
+                    str(200 << 20),
+                ),
+                *("--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(metrics)),
+                *("--ray-client-server-port", str(_free_ports(1)[0]), "--include-dashboard", "true"),
+            )
+            yield head
+        finally:
+            head.stop()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe:
+            if port not in found and probe.connect_ex(("127.0.0.1", port)):
+                found.append(port)
+    return found
+
+
+def _ended(node: subprocess.Popen[str], log: Path) -> bool:
+    assert node.poll() is None, log.read_text()
+    return False
