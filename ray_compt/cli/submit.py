@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,7 +77,6 @@ def submit(
     verbose: Verbose = False,
 ) -> None:
     """Train on a cluster as a Ray job; Ctrl-C leaves it, and the job goes on."""
-    from ray_compt.chain.folder import run_place
     from ray_compt.jobs.client import connect
     from ray_compt.jobs.submission import Choices, read_variables, submission
     from ray_compt.jobs.wheel import own_files
@@ -85,7 +85,7 @@ def submit(
     work = open_work(file, overrides or ())
     _check(work.command, file, overrides or ())
     choices = Choices(
-        str(run_place(run_dir or f"runs/{work.name}")),
+        _everywhere(run_dir or f"runs/{work.name}"),
         package.value,
         arguments or (),
         read_variables(variables or (), os.environ),
@@ -94,6 +94,13 @@ def submit(
     server = connect(address)
     files = {} if package is Package.NONE else own_files()
     _send(server, submission(work, choices, files), choices.run_dir, detach, as_json)
+
+
+def _everywhere(run_dir: str) -> str:
+    """The run folder as the job is told of it; a store need not be within reach from here."""
+    from ray_compt.storage import is_url
+
+    return run_dir if is_url(run_dir) else str(Path(run_dir.removeprefix("file://")).absolute())
 
 
 def _check(command: str, file: str, overrides: Any) -> None:

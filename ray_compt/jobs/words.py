@@ -66,7 +66,7 @@ def sweep_lines(status: SweepStatus) -> list[str]:
     state = "done" if record.ended else "stopped: nobody runs it; the same command goes on"
     if status.driver is not None and status.driver.alive is not False:
         state = "running"
-    lines = [f"sweep {record.name}: {state}", summary(record)]
+    lines = [f"sweep {record.name}: {state}", summary(record, record.planned)]
     lines += [f"trial {number}: {headline(trial)}" for number, trial in sorted(status.running.items())]
     if status.driver is not None and state == "running":
         lines.append(driver_words(status.driver))

@@ -218,6 +218,12 @@ def _check_address(address: str) -> None:
     """Knock at HOST:PORT, because Ray itself tries for a minute before it gives up."""
     if address == "auto":
         return
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"{address} is a dashboard's URL, to which jobs are sent",
+            where="--address",
+            mend="send the run there with `compt submit`, or give the cluster's HOST:PORT",
+        )
     host, _, port = address.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
         raise UserError(f"{address!r} is no address", where="--address", mend="give HOST:PORT, or auto")

@@ -7,6 +7,7 @@ from tests.bad_input import (
     chain_text,
     command_line,
     designs,
+    jobs,
     models,
     runs,
     shards,
@@ -39,6 +40,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     sweeps.CHAINS,
     sweep_folders.FOLDERS,
     designs.DESIGNS,
+    jobs.JOBS,
     runs.RUNS,
     runs.CLUSTERS,
 )

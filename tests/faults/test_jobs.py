@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sysconfig
 import venv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import ray_compt
 from ray_compt.storage import JsonLines, open_place
 from tests.faults.chain import FIRST, STEPS, Undisturbed, write_chain
 from tests.integration.harness import ledger, tiny_chain, tiny_model
@@ -25,7 +27,7 @@ ELSEWHERE = {"elsewhere": 1.0}
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     with running_head(10) as found:
-        found.add(**ELSEWHERE)
+        found.add(4, **ELSEWHERE)
         yield found
 
 
@@ -189,6 +191,14 @@ def test_ctrl_c_leaves_the_job_alone(head: Head, tmp_path: Path) -> None:
 
 
 def test_a_node_installs_the_package_by_pip(tmp_path: Path) -> None:
-    """On a node whose Python sees all that we need, but for ray_compt: pip finds the rest there, and asks nobody."""
-    pytest.skip("written below")
+    """On nodes whose Python sees all that we need, but for ray_compt: pip finds the rest there, and asks nobody."""
     venv.create(tmp_path / "venv", with_pip=True)
+    theirs = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "venv")})
+    Path(theirs, "ours.pth").write_text(sysconfig.get_path("purelib"))
+    run = tmp_path / "run"
+    with running_head(6, python=str(tmp_path / "venv" / "bin" / "python")) as head:
+        head.variables["PYTHONPATH"] = str(Path(ray_compt.__file__).parents[1])
+        done = head.compt("submit", _tiny(tmp_path), "--package", "pip", "--run-dir", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (start,) = json.loads((run / "environment.json").read_text())["starts"]
+    assert start["packages"]["ray_compt"] == ray_compt.__version__ and start["commit"] is None

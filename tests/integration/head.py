@@ -32,6 +32,8 @@ from tests.integration.harness import (
 # Ray's workers take theirs from 10002 to 19999.
 PORTS = range(20_000, 30_000)
 START_S = 180
+LOCAL = "127.0.0.1"
+PROGRAMS = Path(sys.executable).parent
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Head:
         dashboard: its URL.
         address: HOST:PORT, as for `compt train`.
         variables: environment of every process that may talk to it, the token among it.
+        python: interpreter of its nodes.
         nodes: processes of `ray start --block`.
     """
 
@@ -51,6 +54,7 @@ class Head:
     dashboard: str
     address: str
     variables: dict[str, str]
+    python: str = sys.executable
     nodes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -93,23 +97,29 @@ class Head:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def add(self, **resources: float) -> None:
-        """Start another node; only what asks for one of its `resources` has to run there."""
-        self._ray_start("--address", self.address, "--num-cpus", "4", "--resources", json.dumps(resources))
+    def add(self, cpus: float, **resources: float) -> None:
+        """Start another node, on which there are `resources`."""
+        self.start_node("--address", self.address, cpus=cpus, resources=resources)
 
-    def _ray_start(self, *options: str) -> None:
+    def start_node(self, *options: str, cpus: float, resources: dict[str, float] | None = None) -> None:
+        agent, metrics = free_ports(2)
         log = self.folder / f"node{len(self.nodes)}.log"
+        path = os.pathsep.join([str(Path(self.python).parent), self.variables.get("PATH", "")])
         node = subprocess.Popen(
             [
-                sys.executable,
-                "-m",
-                "ray.scripts.scripts",
-                "start",
-                "--block",
-                "--disable-usage-stats",
-                *options,
+                *(self.python, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+                *(
+                    "--node-ip-address",
+                    LOCAL,
+                    "--num-cpus",
+                    f"{cpus:g}",
+                    "--resources",
+                    json.dumps(resources or {}),
+                ),
+                *("--object-store-memory", str(200 << 20), "--dashboard-agent-listen-port", str(agent)),
+                *("--metrics-export-port", str(metrics), *options),
             ],
-            env=self.variables,
+            env={**self.variables, "PATH": path},
             cwd=self.start,
             stdin=subprocess.DEVNULL,
             stdout=log.open("w"),
@@ -142,42 +152,38 @@ def wait(what: str, found: Callable[[], Any], timeout: float = START_S) -> Any:
 
 
 @contextmanager
-def running_head(cpus: float) -> Iterator[Head]:
+def running_head(cpus: float, python: str = sys.executable) -> Iterator[Head]:
     """A head node; nothing of it is left afterwards."""
     with ray_folder() as name:
         folder = Path(name)
-        gcs, dashboard, agent, metrics = _free_ports(4)
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        gcs, dashboard, clients = free_ports(3)
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-        variables = {**environment(name), **token, "PATH": path}
-        head = Head(folder, f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", variables)
+        own = {
+            key: value
+            for key, value in environment(name).items()
+            if key != "PYTHONPATH" or python == sys.executable
+        }
+        variables = {**own, **token, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ.get('PATH', '')}"}
+        head = Head(folder, f"http://{LOCAL}:{dashboard}", f"{LOCAL}:{gcs}", variables, python)
         head.start.mkdir()
         try:
-            head._ray_start(
-                *("--head", "--temp-dir", name, "--node-ip-address", "127.0.0.1", "--num-cpus", str(cpus)),
-                *(
-                    "--port",
-                    str(gcs),
-                    "--dashboard-port",
-                    str(dashboard),
-                    "--object-store-memory",
-                    str(200 << 20),
-                ),
-                *("--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(metrics)),
-                *("--ray-client-server-port", str(_free_ports(1)[0]), "--include-dashboard", "true"),
+            head.start_node(
+                *("--head", "--temp-dir", name, "--port", str(gcs), "--ray-client-server-port", str(clients)),
+                *("--include-dashboard", "true", "--dashboard-port", str(dashboard)),
+                cpus=cpus,
             )
             yield head
         finally:
             head.stop()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
     found: list[int] = []
     while len(found) < count:
         port = secrets.choice(PORTS)
         with socket.socket() as probe:
-            if port not in found and probe.connect_ex(("127.0.0.1", port)):
+            if port not in found and probe.connect_ex((LOCAL, port)):
                 found.append(port)
     return found
 

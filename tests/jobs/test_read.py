@@ -73,7 +73,7 @@ def test_a_damaged_chain_file_costs_the_plan_alone(tmp_path: Path) -> None:
 
 def test_a_sweep_is_read_with_its_running_trials(tmp_path: Path) -> None:
     sweep = records.sweep(
-        records.trial(0), records.trial(1, state="running"), records.trial(2, state="running")
+        records.trial(0), records.trial(1, state="running"), records.trial(2, state="running"), planned=4
     )
     write_record(open_place(tmp_path / FILE), sweep)
     _train(str(tmp_path / "trials" / "1"))
@@ -82,7 +82,7 @@ def test_a_sweep_is_read_with_its_running_trials(tmp_path: Path) -> None:
     assert list(status.running) == [1]
     lines = sweep_lines(status)
     assert lines[0].startswith("sweep digits_quick: stopped")
-    assert "1/3 trials done, 2 running" in lines[1]
+    assert "1/4 trials done, 2 running" in lines[1]
     assert lines[2].startswith("trial 1: chain tiny: stopped, stage 1/2 small, step 124/248")
 
 

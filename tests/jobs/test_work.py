@@ -15,7 +15,6 @@ from ray_compt.errors import UserError
 from ray_compt.jobs.work import SUITE, Work, open_work
 from tests.cli.small import small_chain
 
-
 TAUGHT = {"teachers": [{"model": "small"}]}
 
 
