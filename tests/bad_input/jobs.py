@@ -16,7 +16,7 @@ def _absolute_base(at: Place) -> list[str | Path]:
     sweep = {
         "name": "s",
         "chain": str(at.chain()),
-        "space": {"train.lr": 1e-3},
+        "space": {"train.lr": {"choice": [1e-3, 2e-3]}},
         "objective": {"metric": "zero_shot_top1"},
     }
     return ["submit", at.write("sweep.yaml", json.dumps(sweep)), "--address", NOBODY]

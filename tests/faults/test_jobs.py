@@ -144,8 +144,8 @@ def test_a_stopped_job_has_saved_and_another_goes_on(
 
 def test_two_jobs_at_once_share_a_teacher_and_nothing_else(head: Head, tmp_path: Path) -> None:
     """Both train the same chain: their teachers are equal, and so is everything that could be confused."""
-    chain = _tiny(tmp_path)
-    with ThreadPoolExecutor(3) as pool:
+    chain = write_chain(tmp_path, workers={"max": 1})
+    with ThreadPoolExecutor(2) as pool:
         asked = [
             pool.submit(head.compt, "submit", chain, "--run-dir", tmp_path / name) for name in ("one", "two")
         ]
