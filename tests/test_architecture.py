@@ -29,6 +29,7 @@ PACKAGE = ROOT / "ray_compt"
 # Highest first. A room may import rooms of lower levels, and of its own level as long as no circle arises.
 LEVELS = (
     {"cli"},
+    {"jobs"},
     {"chain", "sweep"},
     {"train", "evaluate", "plan", "report", "doctor"},
     {"teacher", "distill", "data", "growth", "models"},
@@ -44,6 +45,11 @@ PURE = (
     "plan",
     "config",
     "data/order.py",
+    "jobs/places.py",
+    "jobs/status.py",
+    "jobs/submission.py",
+    "jobs/words.py",
+    "jobs/work.py",
     "distill/settings.py",
     "teacher/feature_ranges.py",
     "distill/loss.py",

@@ -39,7 +39,7 @@ def hold_lease(file: Place, me: dict[str, Any], refusal: Callable[[Any], Excepti
         StorageError: the store cannot be reached.
     """
     holder = _read(file)
-    if _alive(holder, me):
+    if seems_alive(holder, me):
         raise refusal(holder)
     _renew(file, me)
     time.sleep(SETTLE_S)
@@ -87,7 +87,8 @@ def _owner(holder: Any) -> tuple[Any, ...] | None:
     return tuple(holder.get(key) for key in ("host", "pid", "started")) if isinstance(holder, dict) else None
 
 
-def _alive(holder: Any, me: dict[str, Any]) -> bool:
+def seems_alive(holder: Any, me: dict[str, Any]) -> bool:
+    """Whether the owner in a file runs: on the host of `me` by its process, elsewhere by its beat."""
     try:
         if holder["host"] == me["host"]:
             return _runs(int(holder["pid"]))

@@ -88,7 +88,7 @@ class Ledger:
         individual: list[StageEntry],
         training_samples: int = 0,
     ):
-        self._path, self._chain = path, chain
+        self._path, self.chain = path, chain
         self.stages, self.individual = list(stages), list(individual)
         self.training_samples = training_samples
 
@@ -138,7 +138,7 @@ class Ledger:
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
-            "chain": self._chain,
+            "chain": self.chain,
             "training_samples": self.training_samples,
             "stages": [asdict(entry) for entry in self.stages],
             "individual": [asdict(entry) for entry in self.individual],

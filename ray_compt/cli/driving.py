@@ -28,6 +28,19 @@ def driving() -> Iterator[None]:
         _disconnect()
 
 
+def warn_of_passing(run_dir: str) -> None:
+    """Say that a run folder will be removed, where it lies in the working directory that Ray has made for a job."""
+    from ray_compt.chain.folder import run_place
+    from ray_compt.cli.output import warn
+    from ray_compt.train.ray_job import is_passing
+
+    if is_passing(str(run_place(run_dir))):
+        warn(
+            f"{run_dir} lies in the job's working directory, which Ray removes; for a run that is to stay, and that "
+            "another job goes on with, give --run-dir a path that all nodes see, or a URL"
+        )
+
+
 def _terminate(_signal: int, _frame: Any) -> None:
     raise SystemExit(TERMINATED)
 

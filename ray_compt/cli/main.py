@@ -17,6 +17,8 @@ from ray_compt.cli.finetune import finetune
 from ray_compt.cli.grow import grow
 from ray_compt.cli.plan import plan
 from ray_compt.cli.report import report
+from ray_compt.cli.status import status
+from ray_compt.cli.submit import submit
 from ray_compt.cli.teacher import app as teacher
 from ray_compt.cli.train import train
 from ray_compt.cli.tune import app as tune
@@ -37,6 +39,8 @@ app.command("doctor", cls=Command)(doctor)
 app.command("plan", cls=Command)(plan)
 app.command("design", cls=Command)(design)
 app.command("train", cls=Command)(train)
+app.command("submit", cls=Command)(submit)
+app.command("status", cls=Command)(status)
 app.command("eval", cls=Command)(evaluate)
 app.command("finetune", cls=Command)(finetune)
 app.command("grow", cls=Command)(grow)

@@ -29,6 +29,16 @@ TrainingCluster = Annotated[
         show_default=False,
     ),
 ]
+JobCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
+        help="The cluster's dashboard (http://HOST:8265), or its HOST:PORT; by default the cluster on this machine.",
+        show_default=False,
+    ),
+]
 JsonOutput = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON on standard output, all else on standard error."),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ray_compt.cli.driving import driving
+from ray_compt.cli.driving import driving, warn_of_passing
 from ray_compt.cli.options import ChainFile, JsonOutput, Overrides, TrainingCluster, Verbose
 
 
@@ -64,6 +64,7 @@ def train(
 
     chain = open_chain(file, overrides or ())
     folder = run_dir or f"runs/{chain.name}"
+    warn_of_passing(folder)
     with preloading() if address is None else nullcontext(), driving():
         ledger = _train(chain, folder, smoke, individual, address, track or [], store, as_json, verbose)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ray_compt.cli.command import Command, Program
-from ray_compt.cli.driving import driving
+from ray_compt.cli.driving import driving, warn_of_passing
 from ray_compt.cli.options import JsonOutput, Overrides, TrainingCluster, Verbose
 from ray_compt.cli.tune_best import best
 from ray_compt.cli.tune_report import report
@@ -67,6 +67,7 @@ def run(
         _show(plan, as_json)
         return
     folder = run_dir or f"runs/{plan.sweep.name}"
+    warn_of_passing(folder)
     with preloading() if address is None else nullcontext(), driving():
         _run(plan, folder, address, as_json, verbose)
 

@@ -1,7 +1,7 @@
 """What a sweep did: sweep.json in its folder, one entry a trial.
 
     {"schema": 1, "name": NAME, "text": TEXT, "objective": {...}, "started": TIME, "ended": TIME or null,
-     "versions": {...}, "command": COMMAND or null, "trials": [TRIAL, ...]}
+     "versions": {...}, "command": COMMAND or null, "planned": N, "trials": [TRIAL, ...]}
 
 Fields are those of `SweepRecord`, `TrialRecord` and `StageRecord`. The file is replaced atomically, so a reader sees a
 whole one. JSON knows no nan and no infinity: such a metric is stored as null and read back as nan.
@@ -134,6 +134,7 @@ class SweepRecord:
         started, ended: ISO 8601, UTC; `ended` None while it runs.
         versions: of packages, by name.
         command: the command line without credentials; None where Python called.
+        planned: trials that there will be, as far as the newest start knows.
     """
 
     name: str
@@ -144,6 +145,7 @@ class SweepRecord:
     ended: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     command: str | None = None
+    planned: int = 0
 
     @property
     def macs_paid(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ray_compt import forkserver
 from ray_compt.errors import UserError
+from ray_compt.train.ray_job import ask_for_time
 from ray_compt.train.scaling import READING_TASKS
 
 # Seconds; Ray's own defaults wait much longer, or for ever.
@@ -98,6 +99,7 @@ def start_ray(address: str | None, needs: Needs, *, verbose: bool = False) -> No
         if address is None:
             check_this_machine(needs)
         _connect(address, _own_cpus(needs), verbose=verbose)
+        ask_for_time()
     check_cluster(needs)
     if forkserver.available(os.environ):
         # The first worker starts the fork server, which imports while this process does.
@@ -216,6 +218,12 @@ def _check_address(address: str) -> None:
     """Knock at HOST:PORT, because Ray itself tries for a minute before it gives up."""
     if address == "auto":
         return
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"{address} is a dashboard's URL, to which jobs are sent",
+            where="--address",
+            mend="send the run there with `compt submit`, or give the cluster's HOST:PORT",
+        )
     host, _, port = address.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and int(port) <= LAST_PORT):
         raise UserError(f"{address!r} is no address", where="--address", mend="give HOST:PORT, or auto")

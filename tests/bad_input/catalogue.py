@@ -9,6 +9,7 @@ from tests.bad_input import (
     cluster_costs,
     command_line,
     designs,
+    jobs,
     models,
     outside,
     runs,
@@ -45,6 +46,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     sweep_folders.FOLDERS,
     designs.DESIGNS,
     cluster_costs.COSTS,
+    jobs.JOBS,
     runs.RUNS,
     runs.CLUSTERS,
 )

@@ -350,6 +350,13 @@ CLUSTERS = Chapter(
             "no Ray cluster answers",
         ),
         _address("port", "A port that does not exist", "127.0.0.1:99999999", "--address", "is no address"),
+        _address(
+            "dashboard",
+            "The dashboard's URL",
+            "http://127.0.0.1:8265",
+            "--address",
+            "to which jobs are sent",
+        ),
         _address("word", "A word for an address", "head-node", "--address", "'head-node' is no address"),
         _workers(
             "cpus",

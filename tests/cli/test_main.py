@@ -32,7 +32,9 @@ def _loaded_by(*arguments):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["plan"], ["check"], ["eval"], ["grow"], ["verify"]], ids=" ".join
+    "command",
+    [[], ["train"], ["plan"], ["check"], ["eval"], ["grow"], ["verify"], ["submit"], ["status"]],
+    ids=" ".join,
 )
 def test_help_loads_nothing_heavy(command):
     loaded = _loaded_by(*command, "--help")

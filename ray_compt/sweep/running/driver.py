@@ -126,6 +126,7 @@ class _Run:
             f"sweep {self.sweep.name}: {plural(count, 'candidate')}{seeds}, {left} to go; {self.folder.path}"
         )
         if left:
+            self.recorder.plan(count * len(self.sweep.seeds))
             with LiveTable(console).shown() as table:
                 self._tune(address, queue, known, open_, left, table, count * len(self.sweep.seeds))
             for note in queue.notes:

@@ -41,6 +41,16 @@ class Recorder:
         count = len(self._seeds)
         return list(range(candidate * count, candidate * count + count))
 
+    def plan(self, trials: int) -> None:
+        """Note how many trials there will be.
+
+        Raises:
+            TrainingError: the record cannot be stored.
+        """
+        with self._lock:
+            self._record = replace(self._record, planned=trials)
+            self._store()
+
     def begin(self, number: int, candidate: Candidate) -> list[Chain]:
         """Put a candidate's trials on record, unless they are there already, and return their chains.
 
