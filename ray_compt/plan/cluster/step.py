@@ -106,7 +106,7 @@ class StepTime:
 
     @property
     def total(self) -> float:
-        return sum(asdict(self).values())
+        return float(sum(asdict(self).values()))
 
     @property
     def bottleneck(self) -> str:
