@@ -10,6 +10,7 @@ date with it. Trains nothing.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.acceleration.document import FIGURES, PAGE, with_sections
@@ -29,7 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     kept = open_place(str(RESULTS / "emoji.json"))
     if options.sweep:
-        write_record(kept, read_record(open_place(options.sweep) / FILE))
+        # Its command names folders of one machine; docs/results.md has it with SHARDS.
+        write_record(kept, replace(read_record(open_place(options.sweep) / FILE), command=None))
     record = read_record(kept)
     if not options.write:
         print(section(record), end="")

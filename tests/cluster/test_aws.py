@@ -18,12 +18,21 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """An EC2 client of an account without anything, and a home directory without keys."""
     import boto3
     from moto import mock_aws
+    from moto.backends import get_backend
+    from moto.core import DEFAULT_ACCOUNT_ID
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("HOME", str(tmp_path))
-    with mock_aws():
+    mock = mock_aws()
+    # The endpoint of tests/s3.py keeps its buckets in the same process: only what is used here begins anew.
+    mock.start(reset=False)
+    for service, region in (("ec2", "us-east-1"), ("iam", "aws")):
+        get_backend(service)[DEFAULT_ACCOUNT_ID][region].reset()
+    try:
         yield boto3.client("ec2", region_name="us-east-1")
+    finally:
+        mock.stop(remove_data=False)
 
 
 @pytest.fixture
