@@ -182,6 +182,8 @@ def running_head(cpus: float, python: str = sys.executable) -> Iterator[Head]:
                 *("--include-dashboard", "true", "--dashboard-port", str(dashboard)),
                 cpus=cpus,
             )
+            # Ray calls itself started before its dashboard listens.
+            wait("the dashboard", lambda: listens(dashboard))
             yield head
         finally:
             head.stop()
@@ -192,7 +194,12 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = secrets.choice(PORTS)
-        with socket.socket() as probe:
-            if port not in found and probe.connect_ex((LOCAL, port)):
-                found.append(port)
+        if port not in found and not listens(port):
+            found.append(port)
     return found
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, on this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOCAL, port)) == 0
