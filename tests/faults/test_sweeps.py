@@ -1,4 +1,5 @@
-"""Sweeps that are disturbed: trials that share a cluster, Ctrl-C in the middle of one, a trial's process killed."""
+"""Sweeps that are disturbed: trials that share a cluster, Ctrl-C in the middle of one, a trial's process killed, a
+node lost."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import psutil
 
 from ray_compt.storage import open_place
 from ray_compt.sweep.record import FILE, read_record
-from tests.faults.harness import small_cluster, wait_for
+from tests.faults.harness import SmallCluster, small_cluster, wait_for
 from tests.integration.harness import (
     TIMEOUT_S,
     command,
@@ -85,22 +87,37 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_trial_whose_process_is_killed_goes_on(tmp_path: Path) -> None:
-    sweep, run = _sweep(tmp_path, [20, 1], {}), tmp_path / "run"
     with small_cluster(6) as cluster:
-        driver = subprocess.Popen(
-            command("tune", sweep, "--run-dir", run, "--address", cluster.cluster.address),
-            env=environment(cluster.folder),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            checkpoints = run / "trials" / "0000" / "01-a" / "checkpoints"
-            wait_for("a checkpoint", lambda: list(checkpoints.glob("checkpoint_*/state.json")), TIMEOUT_S)
-            os.kill(_trial().pid, signal.SIGKILL)
-            output = driver.communicate(timeout=TIMEOUT_S)[0]
-        finally:
-            driver.kill()
+        _disturbed(tmp_path, cluster, lambda: os.kill(_trial().pid, signal.SIGKILL))
+
+
+def test_a_sweep_goes_on_when_the_node_of_its_trial_is_lost(tmp_path: Path) -> None:
+    with small_cluster(1, 6) as cluster:
+
+        def replace_the_node() -> None:
+            cluster.kill_node(cluster.nodes[1])
+            cluster.add(6)
+
+        _disturbed(tmp_path, cluster, replace_the_node)
+
+
+def _disturbed(folder: Path, cluster: SmallCluster, disturb: Callable[[], None]) -> None:
+    """A sweep of a long and a short trial on a cluster that is disturbed once the long one has a checkpoint."""
+    sweep, run = _sweep(folder, [20, 1], {}), folder / "run"
+    driver = subprocess.Popen(
+        command("tune", sweep, "--run-dir", run, "--address", cluster.cluster.address),
+        env=environment(cluster.folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        checkpoints = run / "trials" / "0000" / "01-a" / "checkpoints"
+        wait_for("a checkpoint", lambda: list(checkpoints.glob("checkpoint_*/state.json")), TIMEOUT_S)
+        disturb()
+        output = driver.communicate(timeout=TIMEOUT_S)[0]
+    finally:
+        driver.kill()
     assert driver.returncode == 0, output
     assert [event["step"] > 0 for event in _starts(run, 0)] == [False, True]
     _assert_well(run)
