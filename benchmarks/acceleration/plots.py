@@ -8,7 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.acceleration.analysis import accuracy, payoffs, repeated, spread
+from benchmarks.acceleration.analysis import payoffs, repeated, spread
 from benchmarks.acceleration.cell import Cell
 from benchmarks.acceleration.grid import tuned_sizes
 from benchmarks.acceleration.results import Results
@@ -63,20 +63,27 @@ def _draw_stage(axes: Axes, results: Results, cell: Cell, colours: dict[str, str
 
 
 def _draw_payoffs(results: Results, path: Path) -> Path:
-    """Acceleration of the family at equal accuracy, by the number of models."""
-    figure, axes = plt.subplots(figsize=(8, 4))
-    for last in part_cells(results, "chain"):
-        found = payoffs(results, last)
-        if not found:
-            continue
-        one = spread([each.acceleration for each in found])
-        error = 0 if one.count == 1 else one.half
-        place = len(found[0].accuracies) + 0.02 * (last.epochs - 20)
-        axes.errorbar(place, one.mean, yerr=error, marker="o", capsize=3, color="C0")
-        label = f" {last.path}, {100 * accuracy(results, last):.0f} %"
-        axes.annotate(label, (place, one.mean), fontsize=8)
-    axes.axhline(1, color="0.5", linestyle="--")
-    axes.set(xlabel="models in the chain", ylabel="acceleration at equal accuracy", xticks=[2, 3, 4])
+    """Acceleration of the family at equal accuracy, a row a chain; hollow where that is a bound."""
+    found = [(last, payoffs(results, last)) for last in part_cells(results, "chain")]
+    rows = sorted(((last, each) for last, each in found if each), key=lambda row: len(row[1][0].accuracies))
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.35 * len(rows)))
+    for place, (_, each) in enumerate(rows):
+        one = spread([payoff.acceleration for payoff in each])
+        bound = any(payoff.sign for payoff in each)
+        axes.errorbar(
+            one.mean,
+            place,
+            xerr=0 if one.count == 1 else one.half,
+            marker="o",
+            markerfacecolor="white" if bound else "C0",
+            capsize=3,
+            color="C0",
+        )
+    labels = [f"{last.path}: {100 * repeated(results, last).mean:.0f} %" for last, _ in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.invert_yaxis()
+    axes.axvline(1, color="0.5", linestyle="--")
+    axes.set(xlabel="acceleration of the chain's models at equal accuracy (hollow: a bound)")
     return save(figure, path)
 
 

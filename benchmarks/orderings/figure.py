@@ -27,7 +27,7 @@ def draw(record: SweepRecord, path: Path) -> Path:
             colour = "C0" if one in front else "0.5"
             place = (one.cost / TERA, mean)
             axes.errorbar(*place, yerr=[[below], [above]], marker="o", capsize=3, color=colour)
-            axes.annotate(f" {chain_name(one)}", place, fontsize=8)
+            axes.annotate(chain_name(one), place, (6, -12), textcoords="offset points", fontsize=8)
         axes.step(
             [one.cost / TERA for one in front], [100 * one.metric for one in front], where="post", color="C0"
         )
