@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ray._raylet import Config
 from ray.cluster_utils import Cluster
 
 from ray_compt.chain.listener import EVENTS
@@ -234,13 +235,18 @@ def small_cluster(*cpus: float) -> Iterator[SmallCluster]:
 def _only(variables: dict[str, str]) -> Iterator[None]:
     """These environment variables and no others: what earlier tests' Ray has set in this process is not for ours."""
     before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(variables)
+    _set(variables)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        _set(before)
+
+
+def _set(variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    # Ray in this process remembers whether it asks for a token, and refuses a control store that does otherwise.
+    Config.initialize("")
 
 
 def kill(*processes: psutil.Process) -> None:
