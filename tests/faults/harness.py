@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ray._raylet import Config
 from ray.cluster_utils import Cluster
 
 from ray_compt.chain.listener import EVENTS
 from ray_compt.storage import JsonLines, open_place
-from tests.integration.harness import command, end, environment, hear_interrupts, ray_folder
+from tests.integration.harness import (
+    command,
+    end,
+    environment,
+    hear_interrupts,
+    ray_folder,
+    read_token_mode,
+)
 
 WAIT_S = 240
 WORKER, TEACHER, SERVICE, READER, EVALUATION = (
@@ -245,8 +251,7 @@ def _only(variables: dict[str, str]) -> Iterator[None]:
 def _set(variables: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)
-    # Ray in this process remembers whether it asks for a token, and refuses a control store that does otherwise.
-    Config.initialize("")
+    read_token_mode()
 
 
 def kill(*processes: psutil.Process) -> None:

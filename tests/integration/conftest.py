@@ -11,7 +11,7 @@ import pytest
 
 from ray_compt.forkserver import py_executable
 from ray_compt.train.cluster import WORKER_MODULES
-from tests.integration.harness import compt, ray_folder, tiny_chain, tiny_model
+from tests.integration.harness import compt, ray_folder, read_token_mode, tiny_chain, tiny_model
 
 STAGES = [
     {"model": tiny_model(16), "epochs": 0.5, "name": "small"},
@@ -71,6 +71,7 @@ def _running_ray() -> Iterator[str]:
     import ray
 
     with ray_folder() as folder:
+        read_token_mode()
         ray.init(
             address="local",
             num_cpus=12,

@@ -78,6 +78,16 @@ def environment(ray_dir: str) -> dict[str, str]:
     return {**kept, "RAY_TMPDIR": ray_dir, "RAY_worker_niceness": "0", "COLUMNS": "160"}
 
 
+def read_token_mode() -> None:
+    """Let Ray in this process read from the environment again whether it asks for a token.
+
+    It remembers, and refuses a control store that does otherwise.
+    """
+    from ray._raylet import Config
+
+    Config.initialize("")
+
+
 def compt(*arguments: str | Path, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     """Run `compt ARGUMENTS` to its end, with its own Ray."""
     with ray_folder() as folder:

@@ -11,7 +11,7 @@ import pytest
 from examples import compositions, from_checkpoint, load_family, own_objective, teacher_in_own_loop
 from ray_compt.teacher import directory
 from ray_compt.train.cluster import Needs, start_ray
-from tests.integration.harness import ledger, ray_folder
+from tests.integration.harness import ledger, ray_folder, read_token_mode
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,6 +21,7 @@ def _ray() -> Iterator[None]:
 
     with ray_folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)
+        read_token_mode()
         start_ray(None, Needs(workers=1, most=1, cpus=1, gpus=0, teacher_cpus=1))
         try:
             yield
