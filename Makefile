@@ -19,7 +19,7 @@ SAY := @printf '\n==> %s\n'
 help:
 	@echo "make setup      create $(VENV) and install everything in it (8 GB on disk, once)"
 	@echo "make demo       train a chain of three small models on scanned digits (under 4 minutes)"
-	@echo "make test       run the test suite (some 14 minutes on 2 cores)"
+	@echo "make test       run the test suite (some 18 minutes on 2 cores)"
 	@echo "make test-faults  kill, stop and drain on a cluster of several nodes (some 40 minutes)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       write the site of docs/ into build/site"
