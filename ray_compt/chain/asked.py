@@ -11,12 +11,13 @@ from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.doctor.asked import Asked, Reading, Writing
 from ray_compt.doctor.examine import check_nodes
 from ray_compt.evaluate.suites import check_suite
+from ray_compt.plan.cluster import CHECKPOINT_BYTES
 from ray_compt.report.terminal import Terminal
 from ray_compt.storage import Place
 from ray_compt.train.checkpoint import KEPT
 
-# Of a parameter in fp32: in a model, and in a checkpoint with both moments of AdamW.
-MODEL_BYTES, CHECKPOINT_BYTES = 4, 12
+# Of a parameter in fp32.
+MODEL_BYTES = 4
 
 
 def chain_asked(chain: Chain, run: Place, plans: Sequence[StagePlan] = ()) -> Asked:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 
-from ray_compt import __version__
 from ray_compt.chain.folder import INDIVIDUAL, RunFolder
 from ray_compt.chain.ledger import Ledger, StageEntry
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
+from ray_compt.doctor.versions import package_versions
 from ray_compt.plan import individual_epochs, individual_macs
 from ray_compt.report.card_parts import CARD_FILE
 from ray_compt.report.model_card import CardFacts, Lesson, model_card
@@ -84,5 +82,5 @@ def _lesson(plan: StagePlan, entry: StageEntry) -> Lesson:
 
 def versions() -> dict[str, str]:
     """Of what trains a model, by name."""
-    found = {name: metadata.version(name) for name in PACKAGES}
-    return {"ray_compt": __version__, **found, "Python": platform.python_version()}
+    found = package_versions()
+    return {name: found[name] for name in ("ray_compt", *PACKAGES, "Python")}

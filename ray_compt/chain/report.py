@@ -8,7 +8,7 @@ from ray_compt import __version__
 from ray_compt.chain.environment import read_starts
 from ray_compt.chain.folder import RunFolder
 from ray_compt.chain.ledger import FINETUNED, Ledger, StageEntry
-from ray_compt.chain.lock import NAME as DRIVER
+from ray_compt.chain.lock import read_driver
 from ray_compt.config.schema import Chain, StageConfig
 from ray_compt.config.yaml_io import write_yaml
 from ray_compt.errors import UserError
@@ -128,10 +128,9 @@ def _stage(
 
 def _state(folder: RunFolder, entry: StageEntry) -> str:
     """The ledger's, which still says "running" of a stage that was stopped: then nobody drives any more."""
-    if entry.state != "running":
-        return entry.state
-    driver = folder.path / DRIVER
-    return entry.state if driver.is_file() and driver.read_text().strip() else "stopped"
+    if entry.state == "running" and read_driver(folder.path) is None:
+        return "stopped"
+    return entry.state
 
 
 def _individual(

@@ -141,9 +141,10 @@ def _on_cluster(chain: Chain, cost: ChainCost, asked: _Asked) -> ClusterEstimate
             that does not serve.
     """
     from dataclasses import replace
+    from functools import partial
 
+    asked.refuse_stray()
     if asked.cluster is None:
-        asked.refuse_stray()
         return None
     from ray_compt.plan.cluster import Assumptions, estimate, read_cluster
 
@@ -151,14 +152,13 @@ def _on_cluster(chain: Chain, cost: ChainCost, asked: _Asked) -> ClusterEstimate
     if asked.preemptions is not None:
         given = replace(given, preemptions_per_hour=asked.preemptions)
     file = read_cluster(asked.cluster)
-    found = estimate(chain, cost, file, workers=asked.workers, node_type=asked.node_type, given=given)
-    if asked.measured is None:
-        asked.refuse_stray()
-        return found
-    rates = _measured_rates(asked.measured, asked.measured_on or found.stages[0].device, given)
-    return estimate(
-        chain, cost, file, workers=asked.workers, node_type=asked.node_type, rates=rates, given=given
+    on_cluster = partial(
+        estimate, chain, cost, file, workers=asked.workers, node_type=asked.node_type, given=given
     )
+    if asked.measured is None:
+        return on_cluster()
+    device = asked.measured_on or on_cluster().stages[0].device
+    return on_cluster(rates=_measured_rates(asked.measured, device, given))
 
 
 def _measured_rates(run: str, device: str, assumptions: Assumptions) -> Rates:

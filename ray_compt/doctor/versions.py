@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import platform
 import re
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def package_versions() -> dict[str, str]:
 
 def code_digest() -> str:
     """Of ray_compt's own modules, hexadecimal: two checkouts of one version may differ."""
-    root, digest = Path(__file__).parents[1], hashlib.blake2b(digest_size=8)
-    for file in sorted(root.rglob("*.py")):
+    root = Path(__file__).parents[1]
+    return source_digest(root, root.rglob("*.py"), 8)
+
+
+def source_digest(root: Path, files: Iterable[Path], size: int) -> str:
+    """Of source files and their places below `root`: blake2b of `size` bytes in hexadecimal."""
+    digest = hashlib.blake2b(digest_size=size)
+    for file in sorted(files):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from ray_compt.chain.folder import RunFolder, run_place
 from ray_compt.chain.ledger import Ledger
@@ -15,11 +12,10 @@ from ray_compt.chain.lock import Driver, read_driver
 from ray_compt.errors import UserError
 from ray_compt.jobs.status import Planned, RunStatus, planned_work, run_status
 from ray_compt.plan.cost import plan_chain
-from ray_compt.storage import Place, read_lines
+from ray_compt.report.html.read import read_events
+from ray_compt.storage import Place
 from ray_compt.sweep.record import FILE as SWEEP_FILE
 from ray_compt.sweep.record import SweepRecord, read_record
-
-EVENTS = "events.jsonl"
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def _run(place: Place) -> RunStatus:
         ledger.chain,
         entries,
         _planned(folder, ledger),
-        _events(stage) if stage else (),
+        [event.values for event in read_events(stage)] if stage else (),
         read_driver(place),
         _heard(place, stage),
     )
@@ -80,14 +76,6 @@ def _planned(folder: RunFolder, ledger: Ledger) -> list[Planned] | None:
     with suppress(UserError):
         return planned_work(plan_chain(folder.read_chain(), ledger.training_samples), bool(ledger.individual))
     return None
-
-
-def _events(stage: Place) -> Iterator[dict[str, Any]]:
-    for line in read_lines(stage, EVENTS):
-        with suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict):
-                yield found
 
 
 def _heard(run: Place, stage: Place | None) -> float | None:
@@ -107,6 +95,6 @@ def _sweep(place: Place) -> SweepStatus:
     running = {}
     for trial in record.trials:
         # Until it has a ledger, there is nothing to tell of a trial.
-        if trial.state == "running" and (place / trial.run / "ledger.json").is_file():
+        if trial.state == "running" and RunFolder(place / trial.run).ledger_file.is_file():
             running[trial.number] = _run(place / trial.run)
     return SweepStatus(str(place), record, running, driver)

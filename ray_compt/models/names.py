@@ -95,3 +95,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The question whether the nearest known word was meant, with a space behind it; empty where none is close."""
+    near = nearest(word, known)
+    return f"did you mean {near}? " if near else ""

@@ -50,7 +50,7 @@ def test_a_finished_stages_cost_is_the_ledgers(lived: Path) -> None:
 
 def test_a_stage_that_still_trains_has_cost_its_part_of_the_plan(lived: Path) -> None:
     _change(lived, 1, state="running", steps=10, macs=0, teacher_macs=0, metrics={})
-    (lived / "driver.json").write_text('{"pid": 1}')
+    (lived / "driver.json").write_text('{"host": "far", "pid": 1, "started": 1.0}')
     run = read_run(RunFolder(open_place(lived)))
     planned = run.cost.stages[1]
     assert run.stages[1].planned_steps == planned.steps > 10

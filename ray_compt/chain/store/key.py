@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any
 from ray_compt.chain.prepare import StagePlan
 from ray_compt.config.schema import Chain
 from ray_compt.config.traces import NO_TRACE_IN_DATA, NO_TRACE_IN_TRAIN
+from ray_compt.doctor.versions import source_digest
 from ray_compt.models.checksums import document_digest
 
 FORMAT = 1
@@ -108,8 +108,5 @@ def _distill(plan: StagePlan) -> list[Any]:
 def code_digest() -> str:
     """blake2b of the source files that decide a stage's result, 128 bits in hexadecimal."""
     package = Path(__file__).parents[2]
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(file for room in ROOMS for file in (package / room).rglob("*.py")):
-        digest.update(file.relative_to(package).as_posix().encode() + b"\0")
-        digest.update(file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    files = (file for room in ROOMS for file in (package / room).rglob("*.py"))
+    return source_digest(package, files, 16)

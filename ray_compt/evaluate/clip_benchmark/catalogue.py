@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ray_compt.errors import UserError
-from ray_compt.models.names import nearest
+from ray_compt.models.names import meant
 
 WEBDATASET = "wds/"
 PROBE = "linear_probe:"
@@ -150,7 +150,6 @@ def _check(name: str) -> None:
     if name.startswith("vtab/"):
         mend = f"write wds/{name}, the same as WebDataset shards: clip_benchmark reads {name} with TensorFlow only"
     else:
-        close = nearest(name, (*READABLE, *GROUPS))
-        hint = f"did you mean {close}? " if close else ""
+        hint = meant(name, (*READABLE, *GROUPS))
         mend = f"{hint}write wds/NAME for a folder of your own; docs/wide_evaluation.md lists the names"
     raise UserError(f"clip_benchmark has no data set {name!r} for us", where="--datasets", mend=mend)

@@ -14,8 +14,10 @@ from ray_compt.plan.cluster.estimate import ClusterEstimate, StageEstimate, esti
 from ray_compt.plan.cluster.instances import INSTANCES, Instance, find_instance
 from ray_compt.plan.cluster.measured import FinishedStage, Rates, measure_rates
 from ray_compt.plan.cluster.rate import MeasuredStep, Rate, fit_rate
+from ray_compt.plan.cluster.training import CHECKPOINT_BYTES
 
 __all__ = [
+    "CHECKPOINT_BYTES",
     "DEVICES",
     "INSTANCES",
     "Assumptions",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ray_compt.errors import UserError
-from ray_compt.models.names import nearest
+from ray_compt.models.names import meant
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -106,11 +106,9 @@ def find_device(name: str, where: str) -> Device:
     """
     found = DEVICES.get(name)
     if found is None:
-        near = nearest(name, DEVICES)
-        meant = f"did you mean {near}? " if near else ""
         raise UserError(
             f"no device {name} in the table",
             where=where,
-            mend=f"{meant}known are {', '.join(DEVICES)} (ray_compt/plan/cluster/devices.py)",
+            mend=f"{meant(name, DEVICES)}known are {', '.join(DEVICES)} (ray_compt/plan/cluster/devices.py)",
         )
     return found

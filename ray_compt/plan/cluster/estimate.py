@@ -132,8 +132,9 @@ def estimate(
     rates, given = rates or Rates(), given or Assumptions()
     if rates.stage_start_s is not None:
         given = replace(given, stage_start_s=rates.stage_start_s)
+    configs = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
     stages = tuple(
-        _cheapest(_job(chain, number, cost, cluster, rates, given), workers, node_type)
+        _cheapest(_job(chain, number, configs, cost, cluster, rates, given), workers, node_type)
         for number in range(len(chain.stages))
     )
     start = 0.0 if cluster.cloud == "local" else given.nodes_start_s / HOUR
@@ -149,9 +150,14 @@ def estimate(
 
 
 def _job(
-    chain: Chain, number: int, cost: ChainCost, cluster: ClusterFile, rates: Rates, given: Assumptions
+    chain: Chain,
+    number: int,
+    configs: list[dict[str, Any]],
+    cost: ChainCost,
+    cluster: ClusterFile,
+    rates: Rates,
+    given: Assumptions,
 ) -> _Job:
-    configs = [model_config(stage.model, chain.data.image_size) for stage in chain.stages]
     stage, planned = chain.stages[number], cost.stages[number]
     rates.check(stage)
     teachers = choose_teachers(chain.stages, number, configs) if planned.teacher_steps else ()

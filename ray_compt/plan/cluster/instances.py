@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ray_compt.errors import UserError
-from ray_compt.models.names import nearest
+from ray_compt.models.names import meant
 from ray_compt.plan.cluster.devices import DEVICES, VCPU, Device
 
 PRICES_FROM = "late 2025"
@@ -184,11 +184,10 @@ def find_instance(cloud: str, name: str, where: str) -> Instance:
     """
     found = INSTANCES[cloud].get(name)
     if found is None:
-        near = nearest(name, INSTANCES[cloud])
-        meant = f"did you mean {near}? " if near else ""
         raise UserError(
             f"no instance type {name} of {cloud} in the table of prices and devices",
             where=where,
-            mend=f"{meant}add a row to ray_compt/plan/cluster/instances.py, or name another type",
+            mend=meant(name, INSTANCES[cloud])
+            + "add a row to ray_compt/plan/cluster/instances.py, or name another type",
         )
     return found
